@@ -1,0 +1,1 @@
+"""Generated tasks: problems made from a seed, so nothing is downloaded."""
