@@ -1,0 +1,1 @@
+"""The learner service: objectives, training, checkpoints, evaluation."""

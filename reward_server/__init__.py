@@ -1,0 +1,1 @@
+"""The reward service: verification of answers in processes that can be killed."""

@@ -1,0 +1,1 @@
+"""The rollout service: generation from a policy whose weights change."""

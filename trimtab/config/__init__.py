@@ -1,0 +1,1 @@
+"""Typed configs of the servers and of a run. Loads without torch."""

@@ -1,0 +1,134 @@
+"""What every config model shares, and how a config is read, overridden and complained about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from trimtab.errors import ConfigError
+
+
+class Model(BaseModel):
+    """A part of a config: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: there is no such file, or it holds no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", source=str(path)) from error
+    return parse_yaml(text, source=str(path))
+
+
+def parse_yaml(text: str, *, source: str) -> dict[str, Any]:
+    """The mapping in YAML text; an empty text is an empty mapping.
+
+    Raises:
+        ConfigError: it is not YAML, or holds no mapping.
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark is not None else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise ConfigError(f"not YAML: {where}{problem}", source=source) from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"must hold `key: value` lines, not a {type(value).__name__}", source=source
+        )
+    return value
+
+
+def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """A copy of `values` with each `a.b=value` applied; values are read as YAML.
+
+    Raises:
+        ConfigError: an assignment has no `=`, or goes through something that is no mapping.
+    """
+    result = _copied(values)
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        if not separator or not path:
+            raise ConfigError(f"{assignment!r} is not key=value", source="command line")
+        *parents, last = path.split(".")
+        node = result
+        for depth, key in enumerate(parents):
+            child = node.setdefault(key, {})
+            if child is None:
+                child = node[key] = {}
+            if not isinstance(child, dict):
+                field = ".".join(parents[: depth + 1])
+                raise ConfigError(
+                    f"cannot set {path}: it is not a mapping", field=field, source="command line"
+                )
+            node = child
+        try:
+            node[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{text!r} is not YAML", field=path, source="command line") from error
+    return result
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    return value
+
+
+def validate(model: type[M], values: Mapping[str, Any], *, source: str) -> M:
+    """The config, or one line that names the first field that does not hold.
+
+    Raises:
+        ConfigError: a field is unknown, missing, or has a wrong value.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise _first_problem(error, source) from error
+
+
+def _first_problem(error: ValidationError, source: str) -> ConfigError:
+    problems = error.errors(include_url=False)
+    # Unknown keys first: a misspelt key often makes the right one missing as well.
+    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
+    first = problems[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        message = "unknown key"
+    elif first["type"] == "missing":
+        message = "is required"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        given = first["input"]
+        if isinstance(given, str | int | float | bool) or given is None:
+            message += f" (given: {given!r})"
+    if len(problems) > 1:
+        message += f" [and {len(problems) - 1} more]"
+    return ConfigError(message, field=field, source=source)
+
+
+def dump_yaml(config: BaseModel) -> str:
+    """The resolved whole as YAML that reads back to the same config."""
+    text: str = yaml.safe_dump(
+        config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
+    )
+    return text

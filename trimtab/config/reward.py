@@ -1,0 +1,78 @@
+"""Config of a reward server, and of one verifier by name."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from trimtab.config.base import Model
+from trimtab.config.routes import RouteConfig
+from trimtab.config.server import ServerConfig
+
+DEFAULT_REWARD_LISTEN = "127.0.0.1:50052"
+
+
+class MathVerifierConfig(Model):
+    """Compares mathematical expressions with Math-Verify, in a worker process."""
+
+    type: Literal["math"] = "math"
+    """Which verifier."""
+    strip_thinking: bool = True
+    """Ignores what stands between think tags; a response that ends while thinking has no answer."""
+
+
+class NumericVerifierConfig(Model):
+    """Compares one number with the reference."""
+
+    type: Literal["numeric"] = "numeric"
+    """Which verifier."""
+    extract: Literal["last_box", "last_number", "after_last_equals"] = "last_number"
+    """Where the answer stands in the response."""
+    absolute_tolerance: float = Field(default=0.0, ge=0)
+    """Largest difference that counts as equal."""
+    relative_tolerance: float = Field(default=0.0, ge=0)
+    """Largest difference that counts as equal, as a share of the reference."""
+
+
+VerifierConfig = Annotated[
+    MathVerifierConfig | NumericVerifierConfig, Field(discriminator="type")
+]
+
+
+class RewardServerConfig(ServerConfig):
+    """A reward server."""
+
+    listen: str = DEFAULT_REWARD_LISTEN
+    """HOST:PORT; port 0 takes a free one. Elsewhere than on loopback it needs `tls` or `insecure`."""
+    verifiers: dict[str, VerifierConfig] = {
+        "math": MathVerifierConfig(),
+        "numeric": NumericVerifierConfig(),
+    }
+    """Verifiers by name; items that name none get the first."""
+    routes: dict[str, RouteConfig] = {}
+    """Verifiers that other reward servers offer, by the name under which they are offered here."""
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Worker processes; default: one a core."""
+    item_deadline_s: float = Field(default=1.0, gt=0)
+    """Longest time for one item; the worker is killed after it."""
+    worker_memory_bytes: int = Field(default=2 << 30, ge=256 << 20)
+    """Address space of a worker."""
+    worker_max_items: int = Field(default=10_000, ge=1)
+    """Items after which a worker is replaced by a fresh one."""
+    max_waiting_items: int = Field(default=50_000, ge=1)
+    """Items that may wait before calls are turned away."""
+    max_items: int = Field(default=10_000, ge=1, le=10_000)
+    """Most items in one Score."""
+    max_response_bytes: int = Field(default=1 << 20, ge=1)
+    """Longest response, in bytes of UTF-8; longer ones are RESOURCE_EXHAUSTED."""
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> RewardServerConfig:
+        shared = sorted(self.verifiers.keys() & self.routes.keys())
+        if shared:
+            raise ValueError(f"{shared[0]!r} is named in `verifiers` and in `routes`: drop one")
+        if not self.verifiers and not self.routes:
+            raise ValueError("no verifier is configured: name one under `verifiers` or `routes`")
+        return self

@@ -1,0 +1,1 @@
+"""What all three servers stand on: listening, health, errors, drain, logs."""
