@@ -1,0 +1,1 @@
+"""Weights on the wire: digests, manifests, chunks. Works on bytes; needs no torch."""
