@@ -1,0 +1,126 @@
+"""Client of a RewardService, ours or anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
+from grpc import aio
+
+from trimtab.client.channel import Tls, open_channel
+from trimtab.client.errors import from_rpc_error
+from trimtab.reward.v1 import reward_pb2
+from trimtab.reward.v1.reward_pb2_grpc import RewardServiceStub
+
+_REPLACED = "lone surrogates were replaced by U+FFFD before sending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One response to judge."""
+
+    id: str
+    """Unique in one call."""
+    response: str
+    """The text to judge."""
+    references: Sequence[str] = ()
+    """Alternative right answers."""
+    verifier: str = ""
+    """Name of the verifier; empty: the server's first."""
+    prompt: str = ""
+    """The prompt as text."""
+    group_id: str = ""
+    """Samples of one prompt share it."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else the verifier wants to know, as JSON values."""
+    timeout_s: float | None = None
+    """Time limit; None: the server's."""
+
+
+class RewardClient:
+    """Calls one reward server, or several behind one name."""
+
+    def __init__(self, target: str, *, tls: Tls | None = None) -> None:
+        """`target` is a gRPC target; calls go to its addresses in turn."""
+        self.target = target
+        self._channel = open_channel(target, balancing="round_robin", tls=tls)
+        self._stub = RewardServiceStub(self._channel)
+
+    async def score(
+        self, items: Sequence[Item], *, timeout_s: float, request_id: str = ""
+    ) -> list[reward_pb2.ScoreResult]:
+        """One result per item, as the server gives them.
+
+        Raises:
+            RemoteError: the call failed as a whole.
+        """
+        sent = [_to_proto(item) for item in items]
+        request = reward_pb2.ScoreRequest(
+            request_id=request_id, items=[proto for proto, _ in sent]
+        )
+        try:
+            response = await self._stub.Score(request, timeout=timeout_s)
+        except aio.AioRpcError as error:
+            raise from_rpc_error(error, target=self.target) from error
+        replaced = {proto.id for proto, was_replaced in sent if was_replaced}
+        for result in response.results:
+            if result.id in replaced:
+                result.detail = f"{result.detail}; {_REPLACED}" if result.detail else _REPLACED
+        return list(response.results)
+
+    async def get_info(self, *, timeout_s: float = 10.0) -> reward_pb2.GetInfoResponse:
+        """What the server offers.
+
+        Raises:
+            RemoteError: the call failed.
+        """
+        try:
+            return await self._stub.GetInfo(reward_pb2.GetInfoRequest(), timeout=timeout_s)
+        except aio.AioRpcError as error:
+            raise from_rpc_error(error, target=self.target) from error
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> RewardClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _to_proto(item: Item) -> tuple[reward_pb2.ScoreItem, bool]:
+    """The item as it travels, and whether a text of it had to be mended."""
+    texts = [item.response, item.prompt, *item.references]
+    clean = [_travelling(text) for text in texts]
+    proto = reward_pb2.ScoreItem(
+        id=item.id,
+        verifier=item.verifier,
+        response=clean[0],
+        prompt=clean[1],
+        references=clean[2:],
+        group_id=item.group_id,
+    )
+    if item.metadata:
+        metadata = Struct()
+        metadata.update(dict(item.metadata))
+        proto.metadata.CopyFrom(metadata)
+    if item.timeout_s is not None:
+        proto.timeout.FromNanoseconds(int(item.timeout_s * 1e9))
+    return proto, clean != texts
+
+
+def _travelling(text: str) -> str:
+    """The text as valid Unicode: a lone surrogate would fail the whole call."""
+    if text.isascii():
+        return text
+    return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
