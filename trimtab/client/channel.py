@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import grpc
 from grpc import aio
@@ -89,7 +89,7 @@ def _read(path: Path | None) -> bytes | None:
 
 async def health_of(channel: aio.Channel, *, timeout_s: float) -> str:
     """The server's health by name, as "SERVING"; "UNREACHABLE" if it does not answer."""
-    stub = health_pb2_grpc.HealthStub(channel)
+    stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
         reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
     except aio.AioRpcError:

@@ -30,6 +30,4 @@ def from_rpc_error(error: aio.AioRpcError, *, target: str) -> RemoteError:
 
 def remote_error(message: str, *, target: str) -> RemoteError:
     """The error of a peer that cannot be reached."""
-    return RemoteError(
-        code="UNAVAILABLE", reason="", message=message, target=target, metadata={}
-    )
+    return RemoteError(code="UNAVAILABLE", reason="", message=message, target=target, metadata={})

@@ -58,9 +58,7 @@ class RewardClient:
             RemoteError: the call failed as a whole.
         """
         sent = [_to_proto(item) for item in items]
-        request = reward_pb2.ScoreRequest(
-            request_id=request_id, items=[proto for proto, _ in sent]
-        )
+        request = reward_pb2.ScoreRequest(request_id=request_id, items=[proto for proto, _ in sent])
         try:
             response = await self._stub.Score(request, timeout=timeout_s)
         except aio.AioRpcError as error:
@@ -123,4 +121,6 @@ def _travelling(text: str) -> str:
     """The text as valid Unicode: a lone surrogate would fail the whole call."""
     if text.isascii():
         return text
-    return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
+    return "".join(
+        "\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text
+    )

@@ -64,7 +64,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
     Raises:
         ConfigError: an assignment has no `=`, or goes through something that is no mapping.
     """
-    result = _copied(values)
+    result: dict[str, Any] = _copied(values)
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
         if not separator or not path:
@@ -89,6 +89,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
 
 
 def _copied(value: Any) -> Any:
+    """A copy in which every mapping can be changed without changing the original."""
     if isinstance(value, Mapping):
         return {key: _copied(item) for key, item in value.items()}
     return value

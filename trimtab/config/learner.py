@@ -15,7 +15,7 @@ class LearnerServerConfig(ServerConfig):
     """A learner server."""
 
     listen: str = DEFAULT_LEARNER_LISTEN
-    """HOST:PORT; port 0 takes a free one. Elsewhere than on loopback it needs `tls` or `insecure`."""
+    """HOST:PORT; port 0: a free one. Beyond loopback it needs `tls` or `insecure`."""
     runs_dir: Path = Path("runs")
     """Folder in which runs are recorded."""
     model_roots: tuple[Path, ...] = (Path(),)

@@ -84,7 +84,7 @@ class PpoClipLossConfig(Model):
     eps_high: float = Field(default=0.2, ge=0)
     """The ratio is clipped above 1 + eps_high (arXiv 2503.14476 uses 0.28)."""
     dual_clip: float | None = Field(default=None, gt=1)
-    """Largest ratio that counts where the advantage is negative (arXiv 1912.09729); none: no limit."""
+    """Largest ratio that counts where the advantage is negative (arXiv 1912.09729); none: any."""
     agg: Literal[
         "token-mean", "seq-mean-token-mean", "seq-mean-token-sum", "seq-mean-token-sum-norm"
     ] = "token-mean"
@@ -105,7 +105,7 @@ class SteerConfig(Model):
     name: Literal["steer"] = "steer"
     """Which token weight."""
     omega_form: Literal["theorem", "released", "exact"] = "theorem"
-    """The estimate of a token's entropy change: the paper's, the released code's, or first order."""
+    """The estimate of a token's entropy change: the paper's, the code's, or first order."""
     apply_clip_indicator: bool = True
     """Counts a token as 0 where clipping takes its gradient away."""
     mapping: Literal["exp", "linear"] = "exp"

@@ -36,16 +36,14 @@ class NumericVerifierConfig(Model):
     """Largest difference that counts as equal, as a share of the reference."""
 
 
-VerifierConfig = Annotated[
-    MathVerifierConfig | NumericVerifierConfig, Field(discriminator="type")
-]
+VerifierConfig = Annotated[MathVerifierConfig | NumericVerifierConfig, Field(discriminator="type")]
 
 
 class RewardServerConfig(ServerConfig):
     """A reward server."""
 
     listen: str = DEFAULT_REWARD_LISTEN
-    """HOST:PORT; port 0 takes a free one. Elsewhere than on loopback it needs `tls` or `insecure`."""
+    """HOST:PORT; port 0: a free one. Beyond loopback it needs `tls` or `insecure`."""
     verifiers: dict[str, VerifierConfig] = {
         "math": MathVerifierConfig(),
         "numeric": NumericVerifierConfig(),

@@ -41,7 +41,7 @@ class RolloutServerConfig(ServerConfig):
     """A rollout server."""
 
     listen: str = DEFAULT_ROLLOUT_LISTEN
-    """HOST:PORT; port 0 takes a free one. Elsewhere than on loopback it needs `tls` or `insecure`."""
+    """HOST:PORT; port 0: a free one. Beyond loopback it needs `tls` or `insecure`."""
     model: ModelConfig = ModelConfig()
     """Which model."""
     engine: Literal["transformers"] = "transformers"

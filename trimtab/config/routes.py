@@ -24,7 +24,7 @@ class RouteConfig(Model):
     """Where a verifier is offered, and how patient to be with it."""
 
     target: str | None = None
-    """gRPC target of a reward server, as `dns:///style:50052`; none: the run's own reward server."""
+    """gRPC target of a reward server, as `dns:///style:50052`; none: the run's own server."""
     verifier: str | None = None
     """The verifier's name there; none: the name it has here."""
     timeout_s: float = Field(default=30.0, gt=0)

@@ -28,7 +28,7 @@ class ServerConfig(Model):
     """How a server listens, logs and ends."""
 
     listen: str = "127.0.0.1:0"
-    """HOST:PORT; port 0 takes a free one. Elsewhere than on loopback it needs `tls` or `insecure`."""
+    """HOST:PORT; port 0: a free one. Beyond loopback it needs `tls` or `insecure`."""
     tls: TlsConfig | None = None
     """TLS files; none: plaintext."""
     insecure: bool = False

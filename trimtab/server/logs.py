@@ -37,9 +37,7 @@ def configure_logs(*, service: str, log_format: LogFormat, level: LogLevel) -> N
     if log_format == "json":
         tail.append(structlog.processors.format_exc_info)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[*tail, renderer]
-        )
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*tail, renderer])
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import grpc
 from grpc import aio
@@ -108,10 +109,12 @@ async def serve(spec: ServiceSpec, config: ServerConfig) -> int:
         await spec.close()
 
 
-async def _stop_or_failure(stopping: asyncio.Future[bool], failed: Awaitable[str] | None) -> str:
+async def _stop_or_failure(
+    stopping: asyncio.Future[Literal[True]], failed: Awaitable[str] | None
+) -> str:
     """Waits for a signal (an empty string) or for the service's own failure (its reason)."""
     failing = asyncio.ensure_future(failed) if failed is not None else None
-    waited = {stopping} | ({failing} if failing is not None else set())
+    waited: set[asyncio.Future[Any]] = {stopping} | ({failing} if failing is not None else set())
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
     if failing is not None and failing.done():
         return failing.result()
@@ -123,7 +126,7 @@ async def _stop_or_failure(stopping: asyncio.Future[bool], failed: Awaitable[str
 async def _set_health(
     servicer: health.aio.HealthServicer, spec: ServiceSpec, *, serving: bool
 ) -> None:
-    status = health_pb2.HealthCheckResponse.ServingStatus
+    status: Any = health_pb2.HealthCheckResponse
     for name in ("", spec.full_name):
         await servicer.set(name, status.SERVING if serving else status.NOT_SERVING)
 
@@ -185,5 +188,3 @@ def _read(field: str, path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", field=field) from error
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -27,13 +28,15 @@ def dtype_name(dtype: torch.dtype) -> str:
 def to_bytes(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> TensorBytes:
     """A copy of the tensor's elements in the given type, on the host."""
     host = tensor.detach().to(device="cpu", dtype=dtype, copy=True).contiguous()
-    raw = host.reshape(-1).view(torch.uint8).numpy()
+    raw: Any = host.reshape(-1).view(torch.uint8).numpy()
     return TensorBytes(name, dtype_name(dtype), tuple(host.shape), memoryview(raw).cast("B"))
 
 
 def from_bytes(tensor: TensorBytes) -> torch.Tensor:
     """A tensor over the same memory; the bytes must be writable."""
-    flat = torch.frombuffer(tensor.data, dtype=torch.uint8) if tensor.data.nbytes else torch.empty(0)
+    flat = (
+        torch.frombuffer(tensor.data, dtype=torch.uint8) if tensor.data.nbytes else torch.empty(0)
+    )
     return flat.view(_DTYPES[tensor.dtype]).reshape(tensor.shape)
 
 

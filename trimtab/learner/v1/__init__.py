@@ -1,0 +1,1 @@
+"""The learner contract, version 1: generated code."""

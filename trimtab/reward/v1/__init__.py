@@ -1,0 +1,1 @@
+"""The reward contract, version 1: generated code."""

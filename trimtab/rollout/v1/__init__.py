@@ -1,0 +1,1 @@
+"""The rollout contract, version 1: generated code."""
