@@ -39,7 +39,7 @@ class Stage:
 
 
 CORRECT = Stage(num_steps=1200, learning_rate=2e-3, num_warmup_steps=100, slip_share=0.0)
-SLIPS = Stage(num_steps=120, learning_rate=3e-4, num_warmup_steps=10, slip_share=0.6)
+SLIPS = Stage(num_steps=120, learning_rate=3e-4, num_warmup_steps=10, slip_share=0.75)
 
 
 @dataclass(frozen=True, slots=True)
