@@ -20,7 +20,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 
 from trimtab.data.arithmetic import Problem, problems
 
-SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
+SPECIALS = PAD, BOS, EOS, UNK = ("<pad>", "<bos>", "<eos>", "<unk>")
 CHARACTERS = "0123456789+-=*/()<>.,:;?!% \n"
 BATCH_SIZE = 256
 MAX_NEW_TOKENS = 24
@@ -63,15 +63,15 @@ class Metrics:
 def make_tokenizer() -> PreTrainedTokenizerFast:
     """Return a tokenizer with one token per character and nothing added on encode."""
     vocabulary = {token: index for index, token in enumerate((*SPECIALS, *CHARACTERS))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        bos_token="<bos>",
-        eos_token="<eos>",
-        unk_token="<unk>",
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        unk_token=UNK,
         padding_side="left",
         model_max_length=256,
         clean_up_tokenization_spaces=False,
@@ -127,7 +127,7 @@ def encode_batch(
     """Return right-padded token ids and labels [B, T]; only the reply and `<eos>` have labels."""
     vocabulary = tokenizer.get_vocab()
     rows = [
-        ([vocabulary[token] for token in (*prompt, *reply, "<eos>")], len(prompt))
+        ([vocabulary[token] for token in (*prompt, *reply, EOS)], len(prompt))
         for prompt, reply in examples
     ]
     ids = torch.full((len(rows), max(len(row) for row, _ in rows)), tokenizer.pad_token_id)
