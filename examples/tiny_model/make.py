@@ -228,6 +228,8 @@ def is_right(reply: str, problem: Problem) -> bool:
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, out_dir: Path) -> None:
     """Save the tokenizer so that transformers 4 and 5 both load it."""
+    # Padding a batch during evaluation left that setting on, and it would be saved.
+    tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(out_dir)
     # Version 5 writes a class name of its own, which version 4 does not know.
     path = out_dir / "tokenizer_config.json"
