@@ -15,7 +15,7 @@ from learner.token_weights import Extremes
 from tests.unit.learner.fixture import ADVANTAGES, OLD, fixture_batch, valid
 from trimtab.config.objective import GrpoAdvantageConfig, ObjectiveConfig
 
-NEAR = {"abs": 2e-6}
+NEAR = 2e-6
 CLIP: dict[str, Any] = {"eps_low": 0.2, "eps_high": 0.28}
 
 
@@ -52,9 +52,9 @@ def loss_and_gradient(
 )
 def test_clip_losses(loss: dict[str, Any], expected: float, gradient: list[float] | None) -> None:
     value, derivative, _ = loss_and_gradient({"loss": loss})
-    assert value == pytest.approx(expected, **NEAR)
+    assert value == pytest.approx(expected, abs=NEAR)
     if gradient is not None:
-        assert derivative == pytest.approx(gradient, **NEAR)
+        assert derivative == pytest.approx(gradient, abs=NEAR)
 
 
 def test_clip_metrics() -> None:
@@ -62,7 +62,7 @@ def test_clip_metrics() -> None:
     assert output.metrics["pg/clipfrac"] == pytest.approx(1 / 7)
     assert output.metrics["pg/clip_high"] == pytest.approx(1 / 7)
     assert output.metrics["pg/clip_low"] == 0
-    assert output.metrics["policy/ppo_kl"] == pytest.approx(-0.109897, **NEAR)
+    assert output.metrics["policy/ppo_kl"] == pytest.approx(-0.109897, abs=NEAR)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_steer(
     gradient: list[float] | None,
 ) -> None:
     value, derivative, given = loss_and_gradient(objective)
-    assert given == pytest.approx(weights, **NEAR)
+    assert given == pytest.approx(weights, abs=NEAR)
     if loss is not None:
-        assert value == pytest.approx(loss, **NEAR)
-        assert derivative == pytest.approx(gradient, **NEAR)
+        assert value == pytest.approx(loss, abs=NEAR)
+        assert derivative == pytest.approx(gradient, abs=NEAR)
 
 
 def test_entropy_change_estimates() -> None:
@@ -136,15 +136,15 @@ def test_entropy_change_estimates() -> None:
     logp = batch.logp.detach()
     exact = exact_change(logp, batch.entropy, batch.s2, ADVANTAGES, ratio)
     assert valid(exact) == pytest.approx(
-        [-0.185425, 0.006345, -0.012588, 0.227905, 0.222455, -0.313826, -0.183689], **NEAR
+        [-0.185425, 0.006345, -0.012588, 0.227905, 0.222455, -0.313826, -0.183689], abs=NEAR
     )
     theorem = theorem_change(logp, batch.entropy, ADVANTAGES, ratio)
     assert [abs(value) for value in valid(theorem)] == pytest.approx(
-        [0.140602, 0.002539, 0.009741, 0.117757, 0.179372, 0.077940, 0.074950], **NEAR
+        [0.140602, 0.002539, 0.009741, 0.117757, 0.179372, 0.077940, 0.074950], abs=NEAR
     )
     released = released_change(logp, OLD, batch.entropy, ADVANTAGES)
     assert [abs(value) for value in valid(released)] == pytest.approx(
-        [0.200578, 0.012824, 0.010229, 0.807136, 0.324383, 1.943766, 0.441509], **NEAR
+        [0.200578, 0.012824, 0.010229, 0.807136, 0.324383, 1.943766, 0.441509], abs=NEAR
     )
 
 
@@ -176,7 +176,7 @@ def test_micro_batches_add_up(preset: str, agg: str) -> None:
 def test_micro_scope_takes_each_rows_own_extremes() -> None:
     objective = objectives.build(ObjectiveConfig.model_validate({"preset": "steer_code_exp"}))
     weights = objective.loss(fixture_batch(slice(0, 1)), Extremes(0, 9)).token_weights_BT
-    assert weights[0].tolist() == pytest.approx([0.946057, 0.996461, 0.997176, 0.8], **NEAR)
+    assert weights[0].tolist() == pytest.approx([0.946057, 0.996461, 0.997176, 0.8], abs=NEAR)
 
 
 def test_weights_carry_no_gradient() -> None:
@@ -208,9 +208,9 @@ def test_grpo_advantages() -> None:
     estimate = build_advantages(GrpoAdvantageConfig())
     found = estimate(REWARDS, torch.ones(8), GROUPS)
     expected = [0.499999, -1.499997, 0.499999, 0.499999, -0.499999, -0.499999, 1.499997, -0.499999]
-    assert found.tolist() == pytest.approx(expected, **NEAR)
+    assert found.tolist() == pytest.approx(expected, abs=NEAR)
     biased = build_advantages(GrpoAdvantageConfig(std_ddof=0))(REWARDS, torch.ones(8), GROUPS)
-    assert biased[0].item() == pytest.approx(0.577349, **NEAR)
+    assert biased[0].item() == pytest.approx(0.577349, abs=NEAR)
 
 
 def test_advantages_do_not_depend_on_row_order() -> None:
