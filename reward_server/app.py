@@ -1,0 +1,127 @@
+"""Puts a reward server together from its config."""
+
+from __future__ import annotations
+
+from grpc import aio
+
+from reward_server.judging import Forwarder, Judge
+from reward_server.pool import WorkerPool
+from reward_server.processes import Nursery, SpawnFailed
+from reward_server.scorer import Scorer
+from reward_server.server_info import Offer, SandboxLevel, ServerInfo
+from reward_server.service import RewardService
+from reward_server.stream import StreamSession
+from reward_server.verifiers import build_verifiers
+from trimtab import __version__
+from trimtab.config.reward import RewardServerConfig
+from trimtab.errors import ConfigError
+from trimtab.reward.v1 import reward_pb2_grpc
+from trimtab.server.runtime import ServiceSpec
+
+FULL_NAME = "trimtab.reward.v1.RewardService"
+
+
+class RewardApp:
+    """The parts of a reward server and their common life."""
+
+    def __init__(self, config: RewardServerConfig, forwarder: Forwarder | None = None) -> None:
+        """`forwarder` has judged elsewhere what the config's `routes` name."""
+        options = {name: model.model_dump() for name, model in config.verifiers.items()}
+        self._config = config
+        self._forwarder = forwarder
+        self._verifiers = build_verifiers(options)
+        preload = {item.worker_module for item in self._verifiers.values() if item.worker_module}
+        nursery = Nursery(options, preload=sorted(preload), memory_bytes=config.worker_memory_bytes)
+        self._pool = WorkerPool(
+            nursery,
+            workers=config.workers if preload else 0,
+            max_items=config.worker_max_items,
+        )
+        self._judge = Judge(
+            self._verifiers,
+            self._pool,
+            item_deadline_s=config.item_deadline_s,
+            max_response_bytes=config.max_response_bytes,
+            routes=config.routes,
+            forwarder=forwarder,
+        )
+        self._scorer = Scorer(
+            self._judge,
+            self._pool,
+            max_items=config.max_items,
+            max_waiting_items=config.max_waiting_items,
+        )
+
+    def spec(self) -> ServiceSpec:
+        """What the runtime needs to serve it."""
+        return ServiceSpec(
+            name="reward",
+            full_name=FULL_NAME,
+            add=self._add,
+            start=self._start,
+            drain=self._drain,
+            close=self._pool.close,
+            failed=self._pool.broken,
+        )
+
+    def info(self) -> ServerInfo:
+        """What this server offers and how busy it is."""
+        config = self._config
+        return ServerInfo(
+            server=f"trimtab {__version__}",
+            offers=self._offers(),
+            sandbox_level=self._sandbox_level(),
+            max_items=config.max_items,
+            max_response_bytes=config.max_response_bytes,
+            max_message_bytes=config.max_message_bytes,
+            worker_count=self._pool.worker_count,
+            running_count=self._pool.running_count,
+            waiting_count=self._pool.waiting_count,
+            max_waiting_count=config.max_waiting_items,
+        )
+
+    def _add(self, server: aio.Server) -> None:
+        servicer = RewardService(
+            self._scorer,
+            lambda: StreamSession(self._scorer, self._judge),
+            self.info,
+            deadline_cap_s=self._config.deadline_cap_s,
+        )
+        reward_pb2_grpc.add_RewardServiceServicer_to_server(servicer, server)
+
+    async def _start(self) -> None:
+        try:
+            await self._pool.start()
+        except SpawnFailed as error:
+            raise ConfigError(str(error), field="workers") from error
+
+    async def _drain(self) -> None:
+        self._scorer.draining.set()
+
+    def _offers(self) -> list[Offer]:
+        own = [
+            Offer(
+                name=name,
+                type=verifier.type,
+                version=verifier.version,
+                item_timeout_s=self._config.item_deadline_s,
+                options=verifier.options,
+            )
+            for name, verifier in self._verifiers.items()
+        ]
+        routes = self._config.routes if self._forwarder is not None else {}
+        routed = [
+            Offer(name=name, type="route", version="", item_timeout_s=route.timeout_s, options={})
+            for name, route in routes.items()
+        ]
+        return own + routed
+
+    def _sandbox_level(self) -> SandboxLevel:
+        if not self._pool.worker_count:
+            return "NONE"
+        return "LIMITS" if self._pool.limited else "PROCESS"
+
+
+def build(config: RewardServerConfig) -> ServiceSpec:
+    """The reward service of the config; runs inside the event loop."""
+    return RewardApp(config).spec()

@@ -1,0 +1,218 @@
+"""The server's hold on its zygote and on the workers that it forked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reward_server import frames
+from reward_server.zygote import COMMAND, EVENT
+
+_START_TIMEOUT_S = 60.0
+_END_TIMEOUT_S = 5.0
+_KEPT_ENVIRONMENT = (
+    "PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH"
+)  # fmt: skip
+
+
+class WorkerDied(Exception):
+    """A worker ended, or stopped making sense, before it answered."""
+
+    def __init__(self, what: str, *, status: int | None = None) -> None:
+        """`status`: as `Popen.returncode`, where the worker ended."""
+        super().__init__(what)
+        self.status = status
+
+
+class SpawnFailed(Exception):
+    """No worker could be started."""
+
+
+@dataclass(slots=True)
+class WorkerProcess:
+    """One worker, which takes one request at a time."""
+
+    pid: int
+    limited: bool
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    exited: asyncio.Future[int]
+    served_count: int = 0
+
+    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The worker's reply.
+
+        Raises:
+            WorkerDied: there will be none.
+        """
+        self.served_count += 1
+        try:
+            self.writer.write(frames.encode(request))
+            await self.writer.drain()
+            return await frames.read_reply(self.reader)
+        except frames.BadFrame as error:
+            raise WorkerDied(f"the worker sent {error}") from error
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise await self._death() from error
+
+    async def _death(self) -> WorkerDied:
+        try:
+            status = await asyncio.wait_for(asyncio.shield(self.exited), _END_TIMEOUT_S)
+        except TimeoutError:
+            return WorkerDied("the worker closed its connection")
+        if status >= 0:
+            return WorkerDied(f"the worker ended with status {status}", status=status)
+        return WorkerDied(f"the worker was killed by {signal.Signals(-status).name}", status=status)
+
+
+class Nursery:
+    """Starts and ends workers through the zygote, which it restarts if that dies."""
+
+    def __init__(
+        self, verifiers: Mapping[str, Mapping[str, Any]], *, preload: list[str], memory_bytes: int
+    ) -> None:
+        """`verifiers`: config by name; `preload`: modules whose `warm_up` the zygote calls."""
+        self._settings = {
+            "verifiers": {name: dict(config) for name, config in verifiers.items()},
+            "preload": preload,
+            "memory_bytes": memory_bytes,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._forked: asyncio.Future[tuple[int, asyncio.Future[int]]] | None = None
+        self._exits: dict[int, asyncio.Future[int]] = {}
+        self._lock = asyncio.Lock()
+
+    async def spawn(self) -> WorkerProcess:
+        """A fresh worker.
+
+        Raises:
+            SpawnFailed: it did not come up.
+        """
+        async with self._lock:
+            try:
+                async with asyncio.timeout(_START_TIMEOUT_S):
+                    if self._control is None:
+                        await self._end()
+                        await self._start()
+                    return await self._fork()
+            except (OSError, asyncio.IncompleteReadError, frames.BadFrame) as error:
+                await self._end()
+                raise SpawnFailed(f"no worker came up: {error!r}") from error
+
+    def kill(self, worker: WorkerProcess) -> None:
+        """Ends a worker at once, in the middle of whatever it does."""
+        worker.writer.close()
+        if self._control is not None:
+            # A zygote that is gone has taken its workers along.
+            with contextlib.suppress(OSError):
+                self._control.send(COMMAND.pack(b"k", worker.pid))
+
+    async def close(self) -> None:
+        """Ends every worker and the zygote, and waits until they are reaped."""
+        async with self._lock:
+            await self._end()
+
+    async def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            environment = {
+                name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ
+            }
+            command = [sys.executable, "-m", "reward_server.zygote"]
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - returns within milliseconds
+                [*command, str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=environment,
+            )
+        self._control = ours
+        reader, self._writer = await asyncio.open_connection(sock=ours.dup())
+        self._writer.write(frames.encode(self._settings))
+        await self._writer.drain()
+        await reader.readexactly(EVENT.size)
+        self._listening = asyncio.create_task(self._listen(reader))
+
+    async def _fork(self) -> WorkerProcess:
+        assert self._control is not None
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._forked = loop.create_future()
+            socket.send_fds(self._control, [COMMAND.pack(b"f", 0)], [theirs.fileno()])
+        reader, writer = await asyncio.open_connection(sock=ours)
+        try:
+            pid, exited = await self._forked
+            hello = await frames.read_reply(reader)
+        except BaseException:
+            writer.close()
+            raise
+        return WorkerProcess(
+            pid=pid,
+            limited=bool(hello.get("limited")),
+            reader=reader,
+            writer=writer,
+            exited=exited,
+        )
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while True:
+                event, pid, status = EVENT.unpack(await reader.readexactly(EVENT.size))
+                if event == b"f":
+                    self._exits[pid] = asyncio.get_running_loop().create_future()
+                    if self._forked is not None and not self._forked.done():
+                        self._forked.set_result((pid, self._exits[pid]))
+                elif ended := self._exits.pop(pid, None):
+                    ended.set_result(status)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        """The zygote is gone, and by the kernel's hand its workers are too."""
+        if self._forked is not None and not self._forked.done():
+            self._forked.set_exception(ConnectionResetError(f"the zygote ended: {error}"))
+        for ended in self._exits.values():
+            ended.set_result(-signal.SIGKILL)
+        self._exits.clear()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._writer is not None:
+            self._writer.close()
+        if self._process is not None:
+            self._process.poll()
+
+    async def _end(self) -> None:
+        process, listening = self._process, self._listening
+        self._process = self._listening = None
+        if listening is not None:
+            listening.cancel()
+        if self._writer is not None:
+            self._writer.close()
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)
+            self._control.close()
+            self._control = None
+        for ended in self._exits.values():
+            ended.set_result(-signal.SIGKILL)
+        self._exits.clear()
+        if process is None:
+            return
+        try:
+            await asyncio.to_thread(process.wait, _END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)

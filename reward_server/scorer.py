@@ -1,0 +1,180 @@
+"""Scores batches: checks the request, shares repeats, and answers before the call's deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from reward_server.batches import Batch, RecentBatches
+from reward_server.judging import Judge, Result, Work
+from reward_server.pool import WorkerPool
+from reward_server.verifiers.base import Item
+from trimtab.errors import Overloaded, Reason, ServiceError
+
+MIN_MARGIN_S = 0.02
+"""Least time between the answer and the call's deadline."""
+MARGIN_SHARE = 0.05
+"""The same as a share of the call's time; the larger one counts."""
+_MARGIN_PER_ITEM_S = 20e-6  # to write the results
+_TURN_S = 0.005  # how long one call may hold the event loop
+
+
+def answer_within_s(remaining_s: float, item_count: int) -> float:
+    """How long a call may work so that its answer still arrives in time."""
+    margin_s = max(MIN_MARGIN_S, MARGIN_SHARE * remaining_s)
+    return max(0.0, remaining_s - margin_s - item_count * _MARGIN_PER_ITEM_S)
+
+
+def check_item(item: Item, path: str) -> None:
+    """Refuses an item without an id, or without time.
+
+    Raises:
+        ServiceError: INVALID_FIELD that names the field below `path`.
+    """
+    if not item.id:
+        raise ServiceError(
+            Reason.INVALID_FIELD, "every item needs an id of its own", field=f"{path}.id"
+        )
+    if item.timeout_s is not None and item.timeout_s <= 0:
+        raise ServiceError(
+            Reason.INVALID_FIELD,
+            f"a timeout of {item.timeout_s:g} s leaves no time: give more, or none",
+            field=f"{path}.timeout",
+        )
+
+
+def duplicate_id(item: Item, path: str) -> ServiceError:
+    """The error of an id that came before."""
+    return ServiceError(
+        Reason.DUPLICATE_ID, f"id {item.id[:100]!r} is used twice", field=f"{path}.id"
+    )
+
+
+class Scorer:
+    """Scores whole requests."""
+
+    def __init__(
+        self, judge: Judge, pool: WorkerPool, *, max_items: int, max_waiting_items: int
+    ) -> None:
+        """A call of more than `max_items`, or onto a full queue, is refused."""
+        self._judge = judge
+        self._pool = pool
+        self._max_items = max_items
+        self._max_waiting_items = max_waiting_items
+        self._recent = RecentBatches()
+        self.draining = asyncio.Event()
+        """Set when the server stops taking work."""
+
+    async def score(
+        self, items: Sequence[Item], *, request_id: str, fingerprint: bytes, remaining_s: float
+    ) -> list[Result]:
+        """One result per item in order, in less than `remaining_s` seconds.
+
+        Raises:
+            ServiceError: TOO_MANY_ITEMS, INVALID_FIELD, DUPLICATE_ID, SHUTTING_DOWN.
+            Overloaded: the queue is full.
+        """
+        deadline_s = time.monotonic() + answer_within_s(remaining_s, len(items))
+        self.check_open()
+        self._check(items)
+        batch = self._recent.join(request_id, fingerprint, items)
+        try:
+            if batch.task is None and batch.missing():
+                batch.task = asyncio.create_task(self._compute(batch, deadline_s))
+            if (task := batch.task) is not None:
+                # A repeat may have a later deadline than the call that began the work.
+                await asyncio.wait({task}, timeout=deadline_s - time.monotonic())
+                if task.done():
+                    batch.task = None
+                    task.result()
+            return batch.snapshot()
+        finally:
+            self._recent.leave(batch)
+
+    def check_open(self) -> None:
+        """Refuses work that the server has no room or no time left for.
+
+        Raises:
+            ServiceError: SHUTTING_DOWN.
+            Overloaded: the queue is full.
+        """
+        if self.draining.is_set():
+            raise ServiceError(
+                Reason.SHUTTING_DOWN, "the server is shutting down: call another one"
+            )
+        if self._pool.waiting_count >= self._max_waiting_items:
+            raise self._overloaded(0)
+
+    def _check(self, items: Sequence[Item]) -> None:
+        if len(items) > self._max_items:
+            raise ServiceError(
+                Reason.TOO_MANY_ITEMS,
+                f"{len(items)} items in one call; at most {self._max_items}: split them",
+                field="items",
+            )
+        seen: set[str] = set()
+        for index, item in enumerate(items):
+            check_item(item, f"items[{index}]")
+            if item.id in seen:
+                raise duplicate_id(item, f"items[{index}]")
+            seen.add(item.id)
+
+    async def _compute(self, batch: Batch, deadline_s: float) -> None:
+        """Fills in the results that the batch misses."""
+        works: dict[int, Work] = {}
+        batch.works = works
+        try:
+            await self._begin(batch, works, deadline_s)
+            await self._finish(batch, works)
+        finally:
+            for work in works.values():
+                work.cancel()
+            works.clear()
+
+    async def _begin(self, batch: Batch, works: dict[int, Work], deadline_s: float) -> None:
+        routed: dict[str, list[int]] = {}
+        turn_s = time.monotonic() + _TURN_S
+        for index in batch.missing():
+            item = batch.items[index]
+            if (route := self._judge.route_of(item)) is not None:
+                routed.setdefault(route, []).append(index)
+                continue
+            begun = self._judge.begin(item)
+            if isinstance(begun, Result):
+                batch.results[index] = begun
+            else:
+                works[index] = begun
+                if self._pool.waiting_count > self._max_waiting_items:
+                    raise self._overloaded(len(batch.items))
+            if time.monotonic() > turn_s:
+                await asyncio.sleep(0)
+                turn_s = time.monotonic() + _TURN_S
+        for route, indices in routed.items():
+            items = [batch.items[index] for index in indices]
+            forwarded = self._judge.forward(route, items, deadline_s - time.monotonic())
+            works.update(zip(indices, forwarded, strict=True))
+
+    async def _finish(self, batch: Batch, works: dict[int, Work]) -> None:
+        """Takes in each result when it is known, so that a cut loses only the unfinished."""
+
+        def store(index: int, work: Work, future: asyncio.Future[Any]) -> None:
+            if not future.cancelled():
+                batch.results[index] = work.result()
+
+        for index, work in works.items():
+            work.future.add_done_callback(partial(store, index, work))
+        if works:
+            await asyncio.wait({work.future for work in works.values()})
+
+    def _overloaded(self, item_count: int) -> Overloaded:
+        limit = self._max_waiting_items
+        # The workers' pace is unknown here; what is known is that they have this much to do.
+        retry_after_s = min(30.0, max(0.1, 0.01 * limit / self._pool.worker_count))
+        advice = f"; a call of {item_count} needs to be split" if item_count > limit else ""
+        return Overloaded(
+            f"{limit} items are waiting already: come again later{advice}",
+            retry_after_s=retry_after_s,
+        )

@@ -1,0 +1,126 @@
+"""Symbolic comparison by Math-Verify; only worker processes import this module.
+
+Nothing here bounds time or memory: whoever calls it must be able to kill the process. Answers go
+through Math-Verify's LaTeX grammar only, never through its plain-text path, which ends in
+sympy's `parse_expr`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from latex2sympy2_extended.latex2sympy2 import normalize_latex
+from math_verify import LatexExtractionConfig, parse, verify
+from math_verify.parser import parse_latex_cached
+
+from reward_server.verifiers.base import Outcome, Verdict, failed, judged
+
+logging.getLogger("math_verify").setLevel(logging.CRITICAL)
+
+_CONFIG = LatexExtractionConfig(boxed_match_priority=0)
+_NORMALIZATION = replace(_CONFIG.normalization_config, boxed="last")
+_LEADING_RELATION = re.compile(
+    r"\s*(?:[<>≠≤≥≈~]|!=|\\(?:neq?|not|[lg]eq?|[lg]t|approx|sim|leqslant|geqslant)(?![a-zA-Z]))"
+)
+_HEDGE = re.compile(
+    r"\b(?:or (?:more|less|greater|fewer|higher|lower|above|below)|at (?:least|most)|"
+    r"(?:more|less|greater|fewer) than|not|about|around|approximately|any)\b",
+    re.IGNORECASE,
+)
+_EQUALS = re.compile(r"(?<![<>!\\:])=(?!=)")
+_LIST = re.compile("[,;]")
+_WARM_UP = (
+    r"\frac{1}{2}", "3.5", r"x^2+1", r"\sqrt{2}", r"\{1,2\}", r"(0,1]", "1,2", r"2\pi", "x=3",
+    r"\begin{pmatrix}1&2\end{pmatrix}", r"10\%", r"\text{A}", r"\sin(x)", r"5\text{ cm}", "x<3",
+)  # fmt: skip
+
+
+def compare(references: Sequence[str], answer: str, *, joined: str | None = None) -> Verdict:
+    """Judges an answer, and a list of joined boxes, against readable references."""
+    golds = [(reference, parsed) for reference in references if (parsed := _gold(reference))]
+    if not golds:
+        shown = repr(references[0][:80])
+        return failed(Outcome.INVALID_REFERENCE, f"no reference can be parsed: {shown}")
+    for reference, gold in golds:
+        if _hedged(reference, answer):
+            continue
+        if _equal(reference, gold, answer):
+            return judged(Outcome.CORRECT, answer=answer)
+        if joined is not None and _verified(gold, _parsed(joined)):
+            return judged(Outcome.CORRECT, answer=joined)
+    return judged(Outcome.INCORRECT, answer=answer)
+
+
+def warm_up() -> None:
+    """Builds the grammar's tables, so that forked workers share them."""
+    for text in _WARM_UP:
+        compare([text], text)
+        compare([text], "7")
+
+
+def _gold(reference: str) -> list[Any]:
+    # Raw LaTeX without an anchor would lose its first symbols to the plain-number pattern.
+    if "$" in reference:
+        found: list[Any] | None = _attempt(
+            parse, reference, [_CONFIG], parsing_timeout=None, raise_on_error=True
+        )
+        return found or []
+    return _parsed(reference)
+
+
+def _parsed(text: str) -> list[Any]:
+    """The expression, if it can be read, and its normalised text, as Math-Verify compares them."""
+    normalized = normalize_latex(f"\\boxed{{{text}}}", config=_NORMALIZATION)
+    if not normalized:
+        return []
+    expression = _attempt(parse_latex_cached, normalized)
+    return [normalized] if expression is None else [expression, normalized]
+
+
+def _attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What the function returns, or None where it cannot cope with the expression.
+
+    Running out of memory or stack is passed on: that is a limit, not a verdict.
+    """
+    try:
+        return function(*arguments, **options)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:  # noqa: BLE001 - the algebra raises whatever it likes on odd expressions
+        return None
+
+
+def _equal(reference: str, gold: list[Any], answer: str) -> bool:
+    sides = _EQUALS.split(answer)
+    if len(sides) > 1 and not _LIST.search(answer) and not _EQUALS.search(reference):
+        return _chain_holds(gold, sides)
+    return _verified(gold, _parsed(answer))
+
+
+def _chain_holds(gold: list[Any], sides: Sequence[str]) -> bool:
+    """The last side is the answer, and every other side that is a constant agrees with it."""
+    *others, last = (_parsed(side) for side in sides)
+    if not _verified(gold, last):
+        return False
+    return all(_verified(gold, other) for other in others if _is_constant(other))
+
+
+def _is_constant(parsed: list[Any]) -> bool:
+    return bool(parsed) and getattr(parsed[0], "is_number", False) is True
+
+
+def _verified(gold: list[Any], found: list[Any]) -> bool:
+    return bool(found) and bool(
+        _attempt(verify, gold, found, timeout_seconds=None, raise_on_error=True)
+    )
+
+
+def _hedged(reference: str, answer: str) -> bool:
+    """True for "> 5" or "5 or more", unless the reference is written like that as well."""
+    return any(
+        find(answer) and not find(reference) for find in (_HEDGE.search, _LEADING_RELATION.match)
+    )

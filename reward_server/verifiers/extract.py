@@ -1,0 +1,146 @@
+"""Finds the answer in a response; every function takes time linear in the text."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+_OPEN, _CLOSE = "<think>", "</think>"
+_BRACE = re.compile(r"\\f?box(?:ed)?\s*\{|\\.|[{}]", re.DOTALL)
+_PHRASE = re.compile(
+    r"(?:final\s+answer|answer)[ \t]*(?:is|:|=|\*\*:|:\*\*)[ \t]*:?|####", re.IGNORECASE
+)
+_MATH = re.compile(
+    r"\$\$(?P<display>[^$]+)\$\$|(?<!\\)\$(?P<inline>[^$\n]+)(?<!\\)\$"
+    r"|\\\[(?P<bracket>(?:[^\\]|\\(?![\[\]]))+)\\\]|\\\((?P<paren>(?:[^\\]|\\(?![()]))+)\\\)"
+)
+_NUMBER = re.compile(
+    r"-?\\[dt]?frac\{\d+(?:\.\d+)?\}\{\d+(?:\.\d+)?\}|"
+    r"(?:(?<![\w.)\]}])[+\-\u2212])?"
+    r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\d)\.\d+)"
+    r"(?:[eE][+\-]?\d+(?!\w|\.\d))?(?:/\d+(?:\.\d+)?(?![\w/]))?"
+)
+_SENTENCE_END = re.compile(r"\.(?=\s|$)|\n")
+_LINK = re.compile(
+    r"(?:[\s$,;]|\\q?quad)*(?:and|or|\\text\{ ?(?:and|or) ?\})?(?:[\s$,;]|\\q?quad)*"
+)
+_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+_MAX_LINK_CHARS = 40
+_MAX_TAIL_CHARS = 2000
+_MAX_BARE_CHARS = 100
+
+
+def strip_thinking(text: str) -> str | None:
+    """The text outside think tags; None if it ends while thinking.
+
+    A closing tag without an opening one ends thinking that began in the prompt.
+    """
+    if _OPEN not in text and _CLOSE not in text:
+        return text
+    spoken: list[str] = []
+    position = 0
+    while True:
+        opened, closed = text.find(_OPEN, position), text.find(_CLOSE, position)
+        if closed < 0:
+            if opened >= 0:
+                return None
+            spoken.append(text[position:])
+            return "".join(spoken)
+        if opened < 0 or closed < opened:
+            spoken.clear()
+        else:
+            spoken.append(text[position:opened])
+        position = closed + len(_CLOSE)
+
+
+def last_box(text: str) -> str | None:
+    r"""What stands in the last complete `\boxed{...}`, or None."""
+    start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
+    if start < 0:
+        return None
+    spans = _complete_boxes(text, start) or _complete_boxes(text, 0)
+    if not spans:
+        return None
+    first, last = max(spans)
+    return text[first:last].strip()
+
+
+def last_boxes(text: str) -> list[str]:
+    """What stands in the last complete box and in those joined to it by commas or `and`."""
+    spans = sorted(_complete_boxes(text, 0))
+    joined: list[str] = []
+    following = 0
+    for first, last in reversed(spans):
+        between = text[last + 1 : following]
+        if joined and (len(between) > _MAX_LINK_CHARS or not _LINK.fullmatch(between)):
+            break
+        joined.append(text[first:last].strip())
+        following = text.rfind("\\", 0, first)
+    return joined[::-1]
+
+
+def _complete_boxes(text: str, start: int) -> list[tuple[int, int]]:
+    """The content's beginning and end of each box that is closed, from `start` on."""
+    spans: list[tuple[int, int]] = []
+    open_braces: list[int] = []
+    for match in _BRACE.finditer(text, start):
+        brace = match.group()
+        if brace == "{":
+            open_braces.append(-1)
+        elif brace == "}":
+            if open_braces and (first := open_braces.pop()) >= 0:
+                spans.append((first, match.start()))
+        elif len(brace) > 2:
+            open_braces.append(match.end())
+    return spans
+
+
+def last_number(text: str) -> str | None:
+    """The last number as it is written, or None."""
+    found = _last(_NUMBER, text)
+    return found.group() if found else None
+
+
+def final_answer(text: str) -> str | None:
+    """The answer of a response without a box, or None where nothing looks like one.
+
+    What follows the last "answer is", "Answer:" or "####" counts first; else the last formula or
+    number, or the whole of a short text without words.
+    """
+    statement = _statement(text)
+    if statement is not None:
+        if not _WORD.search(statement) and "$" not in statement:
+            return statement
+        return _last_formula(statement) or statement[:_MAX_BARE_CHARS]
+    bare = text.strip()
+    if bare and len(bare) <= _MAX_BARE_CHARS and not _WORD.search(bare) and "$" not in bare:
+        return bare
+    return _last_formula(text)
+
+
+def _statement(text: str) -> str | None:
+    found = _last(_PHRASE, text)
+    if found is None:
+        return None
+    tail = text[found.end() : found.end() + _MAX_TAIL_CHARS].strip().lstrip("*_ ")
+    if match := _MATH.match(tail):
+        return match.group()
+    end = _SENTENCE_END.search(tail)
+    return (tail[: end.start()] if end else tail).strip().strip("*_ ") or None
+
+
+def _last_formula(text: str) -> str | None:
+    formula = _last(_MATH, text)
+    number = _last(_NUMBER, text, formula.end() if formula else 0)
+    if number is not None:
+        return number.group()
+    return _inside(formula) if formula is not None else None
+
+
+def _last(pattern: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
+    found = deque(pattern.finditer(text, start), maxlen=1)
+    return found[0] if found else None
+
+
+def _inside(match: re.Match[str]) -> str:
+    return next(group for group in match.groups() if group is not None).strip()

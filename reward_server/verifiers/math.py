@@ -1,0 +1,135 @@
+"""Compares mathematical expressions.
+
+Plain numbers, single letters and identical texts are decided inside the server; everything else by
+Math-Verify in a worker process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reward_server.verifiers.base import (
+    Item,
+    Outcome,
+    Verdict,
+    failed,
+    judged,
+    version_of,
+)
+from reward_server.verifiers.extract import final_answer, last_box, last_boxes, strip_thinking
+from reward_server.verifiers.numbers import OutOfRange, read_number, tidy
+
+REVISION = 1
+_MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait
+_CHOICE = re.compile(r"\(?(?:\\(?:text|mathrm|textbf|mathbf)\{\(?)?([A-Z])\)?\}?\)?")
+_COMMA_DECIMAL = re.compile(r"[+\-]?\d+,(?:\d{1,2}|\d{4,})")
+_ESCAPED = re.compile(r"\\[\\{}]")
+
+
+class MathVerifier:
+    """The `math` verifier."""
+
+    type = "math"
+    worker_module: str | None = "reward_server.verifiers.algebra"
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        """`options`: `strip_thinking`."""
+        self.options = dict(options)
+        self.version = version_of(self.type, REVISION, options)
+        self._strip_thinking = bool(options["strip_thinking"])
+
+    def quick(self, item: Item) -> Verdict | None:
+        """The verdict where it takes no algebra, else None."""
+        if len(item.response) > _MAX_QUICK_CHARS:
+            return None
+        references = readable(item.references)
+        if not references:
+            return _no_reference(item.references)
+        answer = self._answer(item.response)
+        if answer is None:
+            return _no_answer()
+        decisions = [decide(reference, answer) for reference in references]
+        if True in decisions:
+            return judged(Outcome.CORRECT, answer=answer)
+        # Boxes joined by "and" make one list, whose last part alone decides nothing.
+        if None in decisions or item.response.count("\\boxed") > 1:
+            return None
+        return judged(Outcome.INCORRECT, answer=answer)
+
+    def judge(self, response: str, references: Sequence[str]) -> Verdict:
+        """The verdict by Math-Verify; only for worker processes."""
+        # The server never loads sympy: only this method needs it, and it runs in workers.
+        from reward_server.verifiers.algebra import compare
+
+        readables = readable(references)
+        if not readables:
+            return _no_reference(references)
+        answer = self._answer(response)
+        if answer is None:
+            return _no_answer()
+        if any(decide(reference, answer) for reference in readables):
+            return judged(Outcome.CORRECT, answer=answer)
+        boxes = last_boxes(self._spoken(response) or "")
+        return compare(readables, answer, joined=", ".join(boxes) if len(boxes) > 1 else None)
+
+    def _spoken(self, response: str) -> str | None:
+        return strip_thinking(response) if self._strip_thinking else response
+
+    def _answer(self, response: str) -> str | None:
+        spoken = self._spoken(response)
+        if spoken is None:
+            return None
+        box = last_box(spoken)
+        return (final_answer(spoken) if box is None else box) or None
+
+
+def readable(references: Sequence[str]) -> list[str]:
+    """The references without their boxes, less those that are empty or have unpaired braces."""
+    bare = [", ".join(last_boxes(text)) or text for text in references]
+    return [text for text in bare if text.strip(" \t\n$") and _paired(text)]
+
+
+def decide(reference: str, answer: str) -> bool | None:
+    """Whether they are equal, where their writing alone tells; else None."""
+    gold, found = tidy(reference), tidy(answer)
+    if gold == found:
+        return bool(gold)
+    try:
+        gold_value, found_value = read_number(gold), read_number(found)
+    except OutOfRange:
+        return None
+    if gold_value is not None and found_value is not None:
+        if gold_value == found_value:
+            return True
+        # 0.333 and 1/3 may be meant as equal; two decimals, or two fractions, may not.
+        return None if _is_decimal(gold) != _is_decimal(found) else False
+    if _COMMA_DECIMAL.fullmatch(gold) and found == gold.replace(",", "."):
+        return True
+    if _COMMA_DECIMAL.fullmatch(found) and gold == found.replace(",", "."):
+        return True
+    choice, chosen = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(found)
+    return choice[1] == chosen[1] if choice and chosen else None
+
+
+def _is_decimal(number: str) -> bool:
+    return "." in number
+
+
+def _paired(text: str) -> bool:
+    depth = 0
+    for character in _ESCAPED.sub("", text):
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _no_answer() -> Verdict:
+    return judged(Outcome.NO_ANSWER, detail="the response holds no answer")
+
+
+def _no_reference(references: Sequence[str]) -> Verdict:
+    shown = repr(references[0][:80]) if references else "none given"
+    return failed(Outcome.INVALID_REFERENCE, f"no reference can be read: {shown}")

@@ -1,0 +1,90 @@
+"""The life of a worker process: one item after the other until it is closed or killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from reward_server import frames
+from reward_server.limits import (
+    die_with_parent,
+    limit_cpu,
+    limit_resources,
+    peak_memory_bytes,
+)
+from reward_server.verifiers.base import Cause, Outcome, Verdict, Verifier, failed
+
+_STANDARD_FDS = (0, 1, 2)
+
+
+def run(fd: int, verifiers: Mapping[str, Verifier], *, memory_bytes: int, parent_pid: int) -> None:
+    """Answers on `fd` until it closes. Says first which limits are in force."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the terminal's; the server decides
+    die_with_parent(parent_pid)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in _STANDARD_FDS:
+        os.dup2(null, standard)
+    os.close(null)
+    frames.send(fd, {"limited": limit_resources(memory_bytes)})
+    while (request := frames.receive(fd)) is not None:
+        limit_cpu(request["timeout_s"])
+        verdict = judge(verifiers[request["verifier"]], request["response"], request["references"])
+        frames.send(fd, to_reply(verdict, retire=_is_spent(verdict, memory_bytes)))
+
+
+def judge(verifier: Verifier, response: str, references: list[str]) -> Verdict:
+    """The verdict, whatever the verifier does with the text."""
+    try:
+        return verifier.judge(response, references)
+    except MemoryError:
+        detail = "the answer needs more memory than a worker may use"
+    except RecursionError:
+        detail = "the answer is nested too deep"
+    except Exception as error:  # noqa: BLE001 - the worker's top: one item's error stays its own
+        return failed(
+            Outcome.VERIFIER_ERROR, f"the verifier raised {_one_line(error)}", cause=Cause.ITEM
+        )
+    return failed(Outcome.RESOURCE_EXHAUSTED, detail, cause=Cause.ITEM)
+
+
+def to_reply(verdict: Verdict, *, retire: bool) -> dict[str, Any]:
+    """The verdict as a message; `retire` asks to be replaced."""
+    return {
+        "outcome": verdict.outcome.value,
+        "reward": verdict.reward,
+        "answer": verdict.extracted_answer[:1000],
+        "detail": verdict.detail[:1000],
+        "cause": verdict.cause.value,
+        "retire": retire,
+    }
+
+
+def from_reply(reply: Mapping[str, Any]) -> Verdict:
+    """The verdict of a message.
+
+    Raises:
+        frames.BadFrame: it is none.
+    """
+    try:
+        return Verdict(
+            outcome=Outcome(reply["outcome"]),
+            reward=None if reply["reward"] is None else float(reply["reward"]),
+            extracted_answer=str(reply["answer"]),
+            detail=str(reply["detail"]),
+            cause=Cause(reply["cause"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise frames.BadFrame("a reply that is no verdict") from error
+
+
+def _is_spent(verdict: Verdict, memory_bytes: int) -> bool:
+    """Memory once taken is not given back, so a worker that took much makes room."""
+    starved = verdict.outcome is Outcome.RESOURCE_EXHAUSTED
+    return starved or peak_memory_bytes() > memory_bytes // 2
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
