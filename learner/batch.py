@@ -107,3 +107,12 @@ def combine_metrics(parts: list[dict[str, float]]) -> dict[str, float]:
             else:
                 combined[name] += value
     return combined
+
+
+def mean_metrics(parts: list[dict[str, float]]) -> dict[str, float]:
+    """The metrics of a training step: means over its optimiser steps, extremes of extremes."""
+    combined = combine_metrics(parts)
+    return {
+        name: value if name.endswith(("_min", "_max")) else value / len(parts)
+        for name, value in combined.items()
+    }
