@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -107,9 +108,15 @@ class Judge:
         if problem := self._oversize(item.response):
             refused = _refused(item, Outcome.RESOURCE_EXHAUSTED, problem, cause=Cause.ITEM)
             return replace(refused, verifier_version=verifier.version)
+        started_s = time.monotonic()
         verdict = verifier.quick(item)
         if verdict is not None:
-            return Result(id=item.id, verdict=shortened(verdict), verifier_version=verifier.version)
+            return Result(
+                id=item.id,
+                verdict=shortened(verdict),
+                verifier_version=verifier.version,
+                elapsed_s=time.monotonic() - started_s,
+            )
         timeout_s = min(item.timeout_s or self._item_deadline_s, self._item_deadline_s)
         job = self._pool.submit(name, item.response, item.references, timeout_s=timeout_s)
         return _PoolWork(item, job, self._pool, verifier.version)

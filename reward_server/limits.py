@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _MAX_OPEN_FILES = 32
@@ -54,9 +55,13 @@ def limit_cpu(seconds: float) -> None:
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    """The most address space that this process has had; where that is not told, memory."""
+    try:
+        status = Path("/proc/self/status").read_bytes()
+        return int(status.split(b"VmPeak:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _can_fork() -> bool:

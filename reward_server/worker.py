@@ -16,6 +16,10 @@ from reward_server.limits import (
 )
 from reward_server.verifiers.base import Cause, Outcome, Verdict, Verifier, failed
 
+_SPENT_SHARE = 0.5
+# Algebra libraries swallow MemoryError and then call the answer wrong; this close to the limit that
+# is no verdict.
+_STARVED_SHARE = 0.75
 _STANDARD_FDS = (0, 1, 2)
 
 
@@ -32,7 +36,12 @@ def run(fd: int, verifiers: Mapping[str, Verifier], *, memory_bytes: int, parent
     while (request := frames.receive(fd)) is not None:
         limit_cpu(request["timeout_s"])
         verdict = judge(verifiers[request["verifier"]], request["response"], request["references"])
-        frames.send(fd, to_reply(verdict, retire=_is_spent(verdict, memory_bytes)))
+        peak_share = peak_memory_bytes() / memory_bytes
+        if peak_share > _STARVED_SHARE and verdict.outcome is Outcome.INCORRECT:
+            verdict = _starved()
+        # Memory once taken is not given back, so a worker that took much makes room.
+        spent = peak_share > _SPENT_SHARE or verdict.outcome is Outcome.RESOURCE_EXHAUSTED
+        frames.send(fd, to_reply(verdict, retire=spent))
 
 
 def judge(verifier: Verifier, response: str, references: list[str]) -> Verdict:
@@ -40,14 +49,14 @@ def judge(verifier: Verifier, response: str, references: list[str]) -> Verdict:
     try:
         return verifier.judge(response, references)
     except MemoryError:
-        detail = "the answer needs more memory than a worker may use"
+        return _starved()
     except RecursionError:
         detail = "the answer is nested too deep"
+        return failed(Outcome.RESOURCE_EXHAUSTED, detail, cause=Cause.ITEM)
     except Exception as error:  # noqa: BLE001 - the worker's top: one item's error stays its own
         return failed(
             Outcome.VERIFIER_ERROR, f"the verifier raised {_one_line(error)}", cause=Cause.ITEM
         )
-    return failed(Outcome.RESOURCE_EXHAUSTED, detail, cause=Cause.ITEM)
 
 
 def to_reply(verdict: Verdict, *, retire: bool) -> dict[str, Any]:
@@ -80,10 +89,9 @@ def from_reply(reply: Mapping[str, Any]) -> Verdict:
         raise frames.BadFrame("a reply that is no verdict") from error
 
 
-def _is_spent(verdict: Verdict, memory_bytes: int) -> bool:
-    """Memory once taken is not given back, so a worker that took much makes room."""
-    starved = verdict.outcome is Outcome.RESOURCE_EXHAUSTED
-    return starved or peak_memory_bytes() > memory_bytes // 2
+def _starved() -> Verdict:
+    detail = "the answer needs more memory than a worker may use"
+    return failed(Outcome.RESOURCE_EXHAUSTED, detail, cause=Cause.ITEM)
 
 
 def _one_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 
-_OPEN, _CLOSE = "<think>", "</think>"
+_THINK_TAG = re.compile("</?think>")
 _BRACE = re.compile(r"\\f?box(?:ed)?\s*\{|\\.|[{}]", re.DOTALL)
 _PHRASE = re.compile(
     r"(?:final\s+answer|answer)[ \t]*(?:is|:|=|\*\*:|:\*\*)[ \t]*:?|####", re.IGNORECASE
@@ -18,7 +18,8 @@ _NUMBER = re.compile(
     r"-?\\[dt]?frac\{\d+(?:\.\d+)?\}\{\d+(?:\.\d+)?\}|"
     r"(?:(?<![\w.)\]}])[+\-\u2212])?"
     r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\d)\.\d+)"
-    r"(?:[eE][+\-]?\d+(?!\w|\.\d))?(?:/\d+(?:\.\d+)?(?![\w/]))?"
+    r"(?:[eE][+\-]?\d+(?!\w|\.\d))?(?:/\d+(?:\.\d+)?(?![\w/]))?",
+    re.ASCII,
 )
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|\n")
 _LINK = re.compile(
@@ -35,22 +36,18 @@ def strip_thinking(text: str) -> str | None:
 
     A closing tag without an opening one ends thinking that began in the prompt.
     """
-    if _OPEN not in text and _CLOSE not in text:
-        return text
     spoken: list[str] = []
-    position = 0
-    while True:
-        opened, closed = text.find(_OPEN, position), text.find(_CLOSE, position)
-        if closed < 0:
-            if opened >= 0:
-                return None
-            spoken.append(text[position:])
-            return "".join(spoken)
-        if opened < 0 or closed < opened:
-            spoken.clear()
+    position: int | None = 0  # where the text that is spoken began; None while thinking
+    for tag in _THINK_TAG.finditer(text):
+        if tag.group() == "<think>":
+            if position is not None:
+                spoken.append(text[position : tag.start()])
+            position = None
         else:
-            spoken.append(text[position:opened])
-        position = closed + len(_CLOSE)
+            if position is not None:
+                spoken.clear()
+            position = tag.end()
+    return None if position is None else "".join([*spoken, text[position:]])
 
 
 def last_box(text: str) -> str | None:

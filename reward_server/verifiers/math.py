@@ -24,7 +24,8 @@ from reward_server.verifiers.numbers import OutOfRange, read_number, tidy
 REVISION = 1
 _MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait
 _CHOICE = re.compile(r"\(?(?:\\(?:text|mathrm|textbf|mathbf)\{\(?)?([A-Z])\)?\}?\)?")
-_COMMA_DECIMAL = re.compile(r"[+\-]?\d+,(?:\d{1,2}|\d{4,})")
+_COMMA_DECIMAL = re.compile(r"[+\-]?\d+,(?:\d{1,2}|\d{4,})", re.ASCII)
+_ALTERNATIVES = re.compile(r"\}[\s$]{0,10}(?:or|\\text\{ ?or ?\})[\s$]{0,10}\\boxed", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\[\\{}]")
 
 
@@ -50,6 +51,8 @@ class MathVerifier:
         answer = self._answer(item.response)
         if answer is None:
             return _no_answer()
+        if _ALTERNATIVES.search(item.response):
+            return None
         decisions = [decide(reference, answer) for reference in references]
         if True in decisions:
             return judged(Outcome.CORRECT, answer=answer)
@@ -69,10 +72,14 @@ class MathVerifier:
         answer = self._answer(response)
         if answer is None:
             return _no_answer()
+        boxes = last_boxes(self._spoken(response) or "")
+        joined = ", ".join(boxes) if len(boxes) > 1 else None
+        if joined is not None and _ALTERNATIVES.search(response):
+            # "41 or 42" names no answer; only a reference that lists both is met by it.
+            return compare(readables, joined)
         if any(decide(reference, answer) for reference in readables):
             return judged(Outcome.CORRECT, answer=answer)
-        boxes = last_boxes(self._spoken(response) or "")
-        return compare(readables, answer, joined=", ".join(boxes) if len(boxes) > 1 else None)
+        return compare(readables, answer, joined=joined)
 
     def _spoken(self, response: str) -> str | None:
         return strip_thinking(response) if self._strip_thinking else response

@@ -12,16 +12,21 @@ MAX_EXPONENT = 400
 
 _SIGN = r"[+\-]?"
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)"
-_POWER = r"(?:[eE](?P<exponent>[+\-]?\d+)|(?:\\times|\\cdot|[*\u00d7\u00b7])10\^\{?(?P<power>[+\-]?\d+)\}?)"
-_DECIMAL = re.compile(rf"(?P<sign>{_SIGN})(?P<digits>{_PLAIN}){_POWER}?")
-_SLASH = re.compile(rf"(?P<sign>{_SIGN})(?P<above>{_PLAIN})/(?P<below>{_PLAIN})")
+_POWER = (
+    r"(?:[eE](?P<exponent>[+\-]?\d+)"
+    r"|(?:\\times|\\cdot|[*\u00d7\u00b7])10\^\{?(?P<power>[+\-]?\d+)\}?)"
+)
+_DECIMAL = re.compile(rf"(?P<sign>{_SIGN})(?P<digits>{_PLAIN}){_POWER}?", re.ASCII)
+_SLASH = re.compile(rf"(?P<sign>{_SIGN})(?P<above>{_PLAIN})/(?P<below>{_PLAIN})", re.ASCII)
 _FRAC = re.compile(
     rf"(?P<sign>{_SIGN})\\[dt]?frac\{{(?P<inner>{_SIGN})(?P<above>{_PLAIN})\}}"
-    rf"\{{(?P<below>{_PLAIN})\}}"
+    rf"\{{(?P<below>{_PLAIN})\}}",
+    re.ASCII,
 )
 _MIXED = re.compile(
     rf"(?P<sign>{_SIGN})(?P<whole>\d+)(?: (?P<a>\d+)/(?P<b>\d+)|"
-    r"\\[dt]?frac\{(?P<c>\d+)\}\{(?P<d>\d+)\})"
+    r"\\[dt]?frac\{(?P<c>\d+)\}\{(?P<d>\d+)\})",
+    re.ASCII,
 )
 _GROUP_BLANK = re.compile(r"(?<=\d)(?:\s|\\[,;:! ])+(?=\d{3}(?![\d/]))")
 _LIST_COMMA = re.compile(r",(?:\s|\\[,;:! ])+(?=\d{3}(?!\d))")

@@ -1,0 +1,142 @@
+import pytest
+
+from reward_server.verifiers.base import Cause, Item, Outcome, Verdict
+from reward_server.verifiers.math import MathVerifier, decide
+
+VERIFIER = MathVerifier({"strip_thinking": True})
+
+
+def graded(response: str, *references: str, verifier: MathVerifier = VERIFIER) -> Verdict:
+    """The verdict as the server reaches it: the quick step, then the worker's."""
+    item = Item(id="1", response=response, references=references)
+    return verifier.quick(item) or verifier.judge(response, references)
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"),
+    [
+        ("42", r"So it is \boxed{42}."),
+        ("18", "Answer: 18"),
+        ("18", "#### 18"),
+        ("1234", r"\boxed{1,234}"),
+        ("36", r"\boxed{\$36}"),
+        ("0.5", r"\boxed{\frac{1}{2}}"),
+        ("1/2", r"\boxed{0.5}"),
+        (r"\frac{3}{4}", r"\boxed{\dfrac{3}{4}}"),
+        (r"3\sqrt{13}", r"\boxed{\sqrt{117}}"),
+        ("x+1", r"\boxed{1+x}"),
+        ("(x+1)^2", r"\boxed{x^2+2x+1}"),
+        ("2^{10}", r"\boxed{1024}"),
+        ("5", r"\boxed{x=5}"),
+        ("5", r"\boxed{2+3=5}"),
+        ("5", r"\boxed{x = 2 + 3 = 5}"),
+        (r"\{1,2\}", r"\boxed{\{2,1\}}"),
+        ("1,2", r"$\boxed{1}$ and $\boxed{2}$"),
+        ("(1,2)", r"\boxed{(1, 2)}"),
+        (r"\text{(B)}", r"\boxed{B}"),
+        ("B", r"\boxed{\text{B}}"),
+        (r"\text{east}", r"\boxed{\text{east}}"),
+        ("x > 5", r"\boxed{x > 5}"),
+        (r"\geq 5", r"\boxed{\geq 5}"),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\boxed{\begin{pmatrix}1 & 2 \\ 3 & 4\end{pmatrix}}"),
+        (r"\boxed{7}", "The answer is 7."),
+        ("$\\frac{10}{4}$", r"\boxed{2.5}"),
+        ("42", r"\boxed{41}, wait, no: \boxed{42}"),
+        ("42", "<think>is it 41?</think> \\boxed{42}"),
+        ("1000.99", r"\boxed{1000,99}"),
+        ("7" * 500, rf"\boxed{{{'7' * 500}}}"),
+    ],
+)  # fmt: skip
+def test_a_right_answer_is_correct(gold: str, response: str) -> None:
+    verdict = graded(response, gold)
+    assert (verdict.outcome, verdict.reward) == (Outcome.CORRECT, 1.0)
+    assert verdict.extracted_answer
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"),
+    [
+        ("42", r"\boxed{41}"),
+        ("5", r"\boxed{-5}"),
+        ("-5", r"\boxed{5}"),
+        ("1", r"\boxed{1.0000001}"),
+        ("0.00000016", r"\boxed{0.00000031}"),
+        (r"\frac{1}{2}", r"\boxed{\frac{2}{1}}"),
+        (r"3\sqrt{13}", r"\boxed{3}"),
+        ("x+1", r"\boxed{x+2}"),
+        ("5", r"\boxed{> 5}"),
+        ("5", r"\boxed{\neq 5}"),
+        ("5", r"\boxed{\geq 5}"),
+        ("5", r"\boxed{\approx 5}"),
+        ("5", r"\boxed{5 \text{ or more}}"),
+        ("5", r"\boxed{\text{at least } 5}"),
+        ("5", r"\boxed{\text{not } 5}"),
+        ("42", r"\boxed{1=2=3=42}"),
+        ("42", r"\boxed{41=42}"),
+        ("42", r"\boxed{41} or \boxed{42}"),
+        ("42", r"\boxed{41, 42}"),
+        ("42", r"\boxed{42} and \boxed{43}"),
+        ("42", r"\boxed{x}"),
+        ("3/2", r"\boxed{1 2}"),
+        ("11/2", r"\boxed{1 1/2}"),
+        ("A", r"\boxed{B}"),
+        ("42", r"\boxed{__import__('os').system('true')}"),
+        ("42", "42 + 0*__import__('os').getpid() is not it, Answer: 0"),
+        ("32349", r"\boxed{32, 349}"),
+    ],
+)
+def test_a_wrong_answer_is_incorrect(gold: str, response: str) -> None:
+    verdict = graded(response, gold)
+    assert (verdict.outcome, verdict.reward) == (Outcome.INCORRECT, 0.0)
+
+
+@pytest.mark.parametrize(
+    "response", ["", "I cannot tell", r"\boxed{}", "<think>it is \\boxed{42}", "<think>42</think>"]
+)
+def test_a_response_without_an_answer_is_no_answer(response: str) -> None:
+    verdict = graded(response, "42")
+    assert (verdict.outcome, verdict.reward) == (Outcome.NO_ANSWER, 0.0)
+    assert verdict.detail
+
+
+@pytest.mark.parametrize(
+    "references", [(), ("",), ("  ",), ("$$",), (r"\boxed{}",), (r"\frac{1}{",), ("}{",)]
+)
+def test_a_reference_that_holds_nothing_is_the_machinerys_fault(
+    references: tuple[str, ...],
+) -> None:
+    verdict = graded(r"\boxed{42}", *references)
+    assert (verdict.outcome, verdict.reward) == (Outcome.INVALID_REFERENCE, None)
+    assert verdict.cause is Cause.MACHINERY
+
+
+def test_any_of_several_references_suffices() -> None:
+    assert graded(r"\boxed{2}", "1", "2").outcome is Outcome.CORRECT
+    assert graded(r"\boxed{x+1}", "", "1+x").outcome is Outcome.CORRECT
+    assert graded(r"\boxed{3}", "1", "2").outcome is Outcome.INCORRECT
+
+
+def test_thinking_counts_where_the_options_say_so() -> None:
+    lenient = MathVerifier({"strip_thinking": False})
+    assert graded("<think>\\boxed{42}", "42", verifier=lenient).outcome is Outcome.CORRECT
+    assert lenient.version != VERIFIER.version
+
+
+def test_plain_numbers_take_no_algebra() -> None:
+    item = Item(id="1", response=r"\boxed{42}", references=("42",))
+    verdict = VERIFIER.quick(item)
+    assert verdict is not None
+    assert verdict.outcome is Outcome.CORRECT
+
+
+def test_what_writing_alone_cannot_tell_is_left_to_algebra() -> None:
+    assert decide("x+1", "1+x") is None
+    assert decide("1/3", "0.333") is None
+    assert decide("1e999999999", "7") is None
+
+
+def test_the_version_names_type_revision_and_options() -> None:
+    kind, _, digest = VERIFIER.version.partition("+")
+    assert kind == "math-1"
+    assert len(digest) == 8
+    assert MathVerifier({"strip_thinking": True}).version == VERIFIER.version
