@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +61,11 @@ class RunFolder:
         return self.path / "eval" / "metrics.jsonl"
 
     @property
+    def weights_path(self) -> Path:
+        """One line a training step: lineage and digest of the weights that it left."""
+        return self.path / "weights.jsonl"
+
+    @property
     def tensorboard_path(self) -> Path:
         """Event files for TensorBoard."""
         return self.path / "tensorboard"
@@ -91,16 +95,26 @@ class RunFolder:
             return {}
         return state if isinstance(state, dict) else {}
 
-    def append_metrics(self, step: int, metrics: Mapping[str, float]) -> float:
-        """Records a training step; gives the time of the record, in seconds since 1970."""
-        now_s = time.time()
-        append_json_line(self.metrics_path, {"step": step, "time": _iso(now_s), **metrics})
-        return now_s
+    def append_metrics(self, step: int, metrics: Mapping[str, float]) -> str:
+        """Records a training step; gives the time of the record in ISO 8601."""
+        now = _now()
+        append_json_line(self.metrics_path, {"step": step, "time": now, **metrics})
+        return now
 
-    def append_evaluation(self, step: int, dataset: str, metrics: Mapping[str, float]) -> None:
-        """Records an evaluation of a data set after a step."""
-        row = {"step": step, "dataset": dataset, "time": _iso(time.time()), **metrics}
+    def append_evaluation(self, step: int, dataset: str, metrics: Mapping[str, float]) -> str:
+        """Records an evaluation of a data set after a step; gives the time in ISO 8601."""
+        now = _now()
+        row = {"step": step, "dataset": dataset, "time": now, **metrics}
         append_json_line(self.eval_metrics_path, row)
+        return now
+
+    def append_weights(self, step: int, lineage: str, digest: str) -> None:
+        """Records which weights a training step left."""
+        append_json_line(self.weights_path, {"step": step, "lineage": lineage, "digest": digest})
+
+    def weights(self) -> Iterator[dict[str, Any]]:
+        """The weights after each recorded step."""
+        return read_json_lines(self.weights_path)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The recorded training steps."""
@@ -142,6 +156,7 @@ class RunFolder:
         for path, records in (
             (self.metrics_path, rows),
             (self.eval_metrics_path, evaluations),
+            (self.weights_path, list(self.weights())),
         ):
             self._split_lines(path, records, step, archive)
         write_atomically(
@@ -181,5 +196,5 @@ def _archive_number(path: Path) -> int:
     return int(path.parent.name)
 
 
-def _iso(time_s: float) -> str:
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
