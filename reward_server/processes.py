@@ -102,13 +102,16 @@ class Nursery:
         async with self._lock:
             try:
                 async with asyncio.timeout(_START_TIMEOUT_S):
-                    if self._control is None:
+                    if self._listening is None or self._listening.done():
                         await self._end()
                         await self._start()
                     return await self._fork()
-            except (OSError, asyncio.IncompleteReadError, frames.BadFrame) as error:
+            except (asyncio.IncompleteReadError, frames.BadFrame, ConnectionError) as error:
+                raise SpawnFailed(f"a worker ended while it started: {error!r}") from error
+            except OSError as error:
+                # Out of time or of descriptors: begin anew, with another zygote.
                 await self._end()
-                raise SpawnFailed(f"no worker came up: {error!r}") from error
+                raise SpawnFailed(f"no worker could be started: {error!r}") from error
 
     def kill(self, worker: WorkerProcess) -> None:
         """Ends a worker at once, in the middle of whatever it does."""

@@ -26,6 +26,7 @@ _LINK = re.compile(
     r"(?:[\s$,;]|\\q?quad)*(?:and|or|\\text\{ ?(?:and|or) ?\})?(?:[\s$,;]|\\q?quad)*"
 )
 _WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+_TAIL_CHARS = 4096
 _MAX_LINK_CHARS = 40
 _MAX_TAIL_CHARS = 2000
 _MAX_BARE_CHARS = 100
@@ -94,7 +95,13 @@ def _complete_boxes(text: str, start: int) -> list[tuple[int, int]]:
 
 def last_number(text: str) -> str | None:
     """The last number as it is written, or None."""
-    found = _last(_NUMBER, text)
+    found = None
+    if len(text) > 2 * _TAIL_CHARS:
+        found = _last(_NUMBER, text[-_TAIL_CHARS:])
+        # So near the cut it could be a part of a longer number.
+        if found and found.start() < _TAIL_CHARS // 4:
+            found = None
+    found = found or _last(_NUMBER, text)
     return found.group() if found else None
 
 

@@ -38,7 +38,7 @@ def graded(response: str, *references: str, verifier: MathVerifier = VERIFIER) -
         (r"\text{east}", r"\boxed{\text{east}}"),
         ("x > 5", r"\boxed{x > 5}"),
         (r"\geq 5", r"\boxed{\geq 5}"),
-        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\boxed{\begin{pmatrix}1 & 2 \\ 3 & 4\end{pmatrix}}"),
+        (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\boxed{\begin{pmatrix} 1 \\ 4/2 \end{pmatrix}}"),
         (r"\boxed{7}", "The answer is 7."),
         ("$\\frac{10}{4}$", r"\boxed{2.5}"),
         ("42", r"\boxed{41}, wait, no: \boxed{42}"),

@@ -42,8 +42,8 @@ def test_a_plain_number_is_read_exactly(text: str, value: Fraction) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "1 2", "4 2", "1/0", r"\frac{1}{0}", "12,34", "1,2", "32, 349", "--3", "3-2", "\u0664",
-     "1.2.3", "0x10", "1_000", "inf", "nan", "__import__('os')", "1e", "2^10"],
+    ["", "x", "1 2", "4 2", "1/0", r"\frac{1}{0}", "12,34", "1,2", "32, 349", "--3", "3-2",
+     "\u0664", "1.2.3", "0x10", "1_000", "inf", "nan", "__import__('os')", "1e", "2^10"],
 )  # fmt: skip
 def test_anything_else_is_no_number(text: str) -> None:
     assert read_number(tidy(text)) is None

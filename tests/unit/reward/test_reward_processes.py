@@ -1,0 +1,180 @@
+"""What the server does with its worker processes, seen from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wire.reward_server_process import (
+    HANGING,
+    SYMBOLIC,
+    TIMEOUT_S,
+    RewardServer,
+    children,
+    cpu_ticks,
+    eventually,
+    is_gone,
+    item,
+    running_reward_server,
+)
+from trimtab.common.v1 import outcome_pb2
+from trimtab.reward.v1 import reward_pb2
+
+FOREVER = "item_deadline_s=600"
+SECRET = "TRIMTAB_TEST_SECRET"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RewardServer]:
+    with running_reward_server() as running:
+        yield running
+
+
+@pytest.fixture
+def patient() -> Iterator[RewardServer]:
+    with running_reward_server(FOREVER, "workers=1") as running:
+        yield running
+
+
+def only_worker(server: RewardServer) -> int:
+    [pid] = server.worker_pids()
+    return pid
+
+
+def begin(server: RewardServer, response: str, reference: str) -> Any:
+    """Sends an item and returns when a worker is at it."""
+    request = reward_pb2.ScoreRequest(items=[item("a", response, reference)])
+    call = server.stub.Score.future(request, timeout=TIMEOUT_S)
+    eventually(lambda: server.info().running_count == 1)
+    return call
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
+    with running_reward_server("item_deadline_s=0.3", "workers=1") as server:
+        before = only_worker(server)
+        for attempt in range(3):
+            [result] = server.score(item(str(attempt), HANGING, "42"))
+            assert result.outcome == outcome_pb2.OUTCOME_TIMED_OUT
+        [result] = server.score(item("next", SYMBOLIC, "x+1"))
+        assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+        assert is_gone(before)
+        assert only_worker(server) != before
+
+
+def test_a_worker_killed_in_mid_item_costs_no_verdict(patient: RewardServer) -> None:
+    victim = only_worker(patient)
+    os.kill(victim, signal.SIGSTOP)
+    call = begin(patient, SYMBOLIC, "x+1")
+    os.kill(victim, signal.SIGKILL)
+    [result] = call.result().results
+    assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome"),
+    [
+        (signal.SIGKILL, outcome_pb2.OUTCOME_RESOURCE_EXHAUSTED),
+        (signal.SIGSEGV, outcome_pb2.OUTCOME_VERIFIER_ERROR),
+    ],
+)
+def test_an_item_that_kills_two_workers_is_to_blame(
+    patient: RewardServer, number: signal.Signals, outcome: int
+) -> None:
+    call = begin(patient, HANGING, "42")
+    first = only_worker(patient)
+    os.kill(first, number)
+    # Another worker has taken the item up when it has been busy for longer than a start takes.
+    eventually(lambda: any(cpu_ticks(pid) > 10 for pid in patient.worker_pids() - {first}))
+    os.kill(only_worker(patient), number)
+    [result] = call.result().results
+    assert (result.outcome, result.cause) == (outcome, outcome_pb2.CAUSE_ITEM)
+    assert number.name in result.detail
+    [result] = patient.score(item("next", SYMBOLIC, "x+1"))
+    assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+
+
+def test_an_answer_that_wants_all_memory_is_to_blame() -> None:
+    with running_reward_server("worker_memory_bytes=268435456", "item_deadline_s=20") as server:
+        results = server.score(
+            item("big", r"\boxed{(1+x)^{1000000}}", "42"), item("small", SYMBOLIC, "x+1")
+        )
+        assert [(result.outcome, result.cause) for result in results] == [
+            (outcome_pb2.OUTCOME_RESOURCE_EXHAUSTED, outcome_pb2.CAUSE_ITEM),
+            (outcome_pb2.OUTCOME_CORRECT, outcome_pb2.CAUSE_UNSPECIFIED),
+        ]
+
+
+def test_a_worker_is_replaced_after_its_share_of_items() -> None:
+    with running_reward_server("worker_max_items=2", "workers=1") as server:
+        seen = {only_worker(server)}
+        for index in range(4):
+            server.score(item(str(index), SYMBOLIC, "x+1"))
+        eventually(lambda: bool(server.worker_pids()))
+        eventually(lambda: all(is_gone(pid) for pid in seen))
+        assert not server.worker_pids() & seen
+
+
+def test_the_server_outlives_its_zygote(patient: RewardServer) -> None:
+    before = patient.process_pids()
+    [zygote] = children(patient.process.pid)
+    os.kill(zygote, signal.SIGKILL)
+    [result] = patient.score(item("a", SYMBOLIC, "x+1"))
+    assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+    eventually(lambda: all(is_gone(pid) for pid in before))
+
+
+def test_nothing_is_left_after_sigterm(patient: RewardServer) -> None:
+    pids = patient.process_pids()
+    assert len(pids) == 2
+    patient.process.send_signal(signal.SIGTERM)
+    assert patient.process.wait(TIMEOUT_S) == 0
+    assert all(is_gone(pid) for pid in pids)
+
+
+def test_nothing_is_left_after_the_server_is_killed(patient: RewardServer) -> None:
+    call = begin(patient, HANGING, "42")
+    pids = patient.process_pids()
+    patient.process.kill()
+    eventually(lambda: all(is_gone(pid) for pid in pids))
+    assert call.exception() is not None
+
+
+def test_a_running_call_is_finished_on_sigterm(patient: RewardServer) -> None:
+    worker = only_worker(patient)
+    os.kill(worker, signal.SIGSTOP)
+    call = begin(patient, SYMBOLIC, "x+1")
+    patient.process.send_signal(signal.SIGTERM)
+    os.kill(worker, signal.SIGCONT)
+    [result] = call.result().results
+    assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+    assert patient.process.wait(TIMEOUT_S) == 0
+
+
+def test_workers_do_not_see_the_servers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SECRET, "hush")
+    with running_reward_server("workers=1") as server:
+        assert SECRET.encode() in Path(f"/proc/{server.process.pid}/environ").read_bytes()
+        for pid in server.process_pids():
+            assert SECRET.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        r"\boxed{{__import__('pathlib').Path('{path}').touch()}}",
+        "Answer: __import__('pathlib').Path('{path}').touch()",
+        "1+0*__import__('os').system('touch {path}')",
+        r"$\operatorname{{eval}}(\text{{open('{path}','w')}})$",
+        r"\boxed{{\input{{|touch {path}}}}}",
+        r"\boxed{{S(\"open('{path}','w')\")}}",
+    ],
+)
+def test_text_is_never_run(server: RewardServer, tmp_path: Path, template: str) -> None:
+    path = tmp_path / "ran"
+    server.score(item("a", template.format(path=path), "42"))
+    assert not path.exists()
