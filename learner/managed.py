@@ -21,7 +21,7 @@ from learner.wire import derived_seed, sampling_proto
 from trimtab.client.rollout_pool import RolloutPool
 from trimtab.config.run import RunConfig
 from trimtab.data.problems import Problem
-from trimtab.errors import Reason, ServiceError
+from trimtab.errors import Reason, RemoteError, ServiceError
 from trimtab.records import SampleRecord
 from trimtab.router import RewardRouter
 
@@ -58,7 +58,8 @@ class ManagedDriver:
         """Takes over parts that are ready; the run's lineage and step are set."""
         self._run = run
         self._config = config
-        self._session = session
+        self.session = session
+        """Holds the model."""
         self._pool = pool
         self._router = router
         self._cursor = cursor
@@ -96,9 +97,17 @@ class ManagedDriver:
 
     async def _step(self, step: int) -> None:
         started_s = time.monotonic()
-        drawn = await self._draw(step)
+        position = self._cursor.position
+        try:
+            drawn = await self._draw(step)
+        except (ServiceError, RemoteError):
+            # Nothing was trained: what was drawn for this step is drawn again after a resume.
+            self._cursor.position = position
+            if self._run.durable_step < self._run.step:
+                await self._save()
+            raise
         trained_s = time.monotonic()
-        metrics = await self._session.train([s.training for s in drawn.usable], step - 1)
+        metrics = await self.session.train([s.training for s in drawn.usable], step - 1)
         drawn.timings["time/train_s"] = time.monotonic() - trained_s
         for sample in drawn.usable:
             sample.record.advantage = sample.training.advantage
@@ -176,14 +185,14 @@ class ManagedDriver:
             drawn.timings[name] = drawn.timings.get(name, 0.0) + value
 
     async def _publish(self, version: int) -> None:
-        snapshot = await self._session.snapshot(lineage=self._run.lineage, version=version)
+        snapshot = await self.session.snapshot(lineage=self._run.lineage, version=version)
         await self._pool.publish(snapshot)
         self._run.weights = snapshot.manifest.weights
 
     async def _save(self) -> str:
         """Writes a checkpoint of the current step; gives its folder."""
         assert self._run.weights is not None
-        path = await self._session.save(
+        path = await self.session.save(
             self._run.folder.checkpoints_path,
             self._run.step,
             {"position": self._cursor.position, "digest": self._run.weights.digest},
@@ -206,11 +215,11 @@ class ManagedDriver:
             await self._recorder.evaluation(self._run.step, name, metrics, records)
 
     def _prompt_text(self, token_ids: Sequence[int]) -> str:
-        text: str = self._session.policy.tokenizer.decode(list(token_ids))
+        text: str = self.session.policy.tokenizer.decode(list(token_ids))
         return text
 
     async def close(self) -> None:
         """Lets go of servers and model."""
         self._recorder.close()
         await asyncio.gather(self._pool.close(), self._router.close())
-        self._session.close()
+        self.session.close()
