@@ -31,6 +31,7 @@ class RunManager:
     def __init__(self, config: LearnerServerConfig) -> None:
         """Nothing is read yet."""
         self._config = config
+        self._root = config.runs_dir.resolve()
         self._runs: dict[str, Run] = {}
         self._by_request: dict[str, Run] = {}
         self._opening = asyncio.Lock()
@@ -40,9 +41,8 @@ class RunManager:
 
     def load(self) -> None:
         """Reads the runs that the folder holds; none of them is active."""
-        root = self._config.runs_dir
-        for path in root.glob("**/state.json"):
-            run = Run.recorded(root, RunFolder(path.parent))
+        for path in self._root.glob("**/state.json"):
+            run = Run.recorded(self._root, RunFolder(path.parent))
             checkpoint = latest_checkpoint(run.folder.checkpoints_path)
             run.durable_step = checkpoint.step if checkpoint else 0
             self._runs[run.name] = run
@@ -58,7 +58,7 @@ class RunManager:
         async with self._opening:
             if request_id and request_id in self._by_request:
                 return self._by_request[request_id]
-            folder = RunFolder.below(self._config.runs_dir, name)
+            folder = RunFolder.below(self._root, name)
             known = self._runs.get(name)
             self._check_name(name, known, folder, resume=resume)
             active = self.active

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -38,7 +37,7 @@ class LearnerServicer(LearnerServiceServicer):
         """Serves the manager's runs."""
         self._manager = manager
 
-    async def CreateRun(  # noqa: N802
+    async def CreateRun(
         self, request: learner_pb2.CreateRunRequest, context: Context
     ) -> learner_pb2.CreateRunResponse:
         """Opens or resumes a run."""
@@ -53,13 +52,13 @@ class LearnerServicer(LearnerServiceServicer):
         )
         return learner_pb2.CreateRunResponse(run_id=run.name, run=_run_proto(run))
 
-    async def GetRun(  # noqa: N802
+    async def GetRun(
         self, request: learner_pb2.GetRunRequest, context: Context
     ) -> learner_pb2.GetRunResponse:
         """How a run stands."""
         return learner_pb2.GetRunResponse(run=_run_proto(self._manager.get(request.run_id)))
 
-    async def ListRuns(  # noqa: N802
+    async def ListRuns(
         self, request: learner_pb2.ListRunsRequest, context: Context
     ) -> learner_pb2.ListRunsResponse:
         """A page of runs, newest first."""
@@ -80,13 +79,13 @@ class LearnerServicer(LearnerServiceServicer):
             next_page_token=runs[end].name if end < len(runs) else "",
         )
 
-    async def StopRun(  # noqa: N802
+    async def StopRun(
         self, request: learner_pb2.StopRunRequest, context: Context
     ) -> learner_pb2.StopRunResponse:
         """Ends a run after the step in progress."""
         return learner_pb2.StopRunResponse(run=_run_proto(await self._manager.stop(request.run_id)))
 
-    async def WatchRun(  # noqa: N802
+    async def WatchRun(
         self, request: learner_pb2.WatchRunRequest, context: Context
     ) -> AsyncIterator[learner_pb2.WatchRunResponse]:
         """Past and coming events, then how the run ended."""
@@ -96,7 +95,7 @@ class LearnerServicer(LearnerServiceServicer):
         if not run.events or run.events[-1].kind != "state":
             yield learner_pb2.WatchRunResponse(run=_run_proto(run))
 
-    async def TrainStep(  # noqa: N802
+    async def TrainStep(
         self, request_iterator: AsyncIterator[learner_pb2.TrainStepRequest], context: Context
     ) -> learner_pb2.TrainStepResponse:
         """Trains one step of an EXTERNAL run."""
@@ -113,13 +112,13 @@ class LearnerServicer(LearnerServiceServicer):
             recorded=answer.recorded,
         )
 
-    async def AnalyzeTokens(  # noqa: N802
+    async def AnalyzeTokens(
         self, request: learner_pb2.AnalyzeTokensRequest, context: Context
     ) -> learner_pb2.AnalyzeTokensResponse:
         """Not offered by this server."""
         raise ServiceError(Reason.NOT_IMPLEMENTED, "this server does not offer AnalyzeTokens")
 
-    async def ExportWeights(  # noqa: N802
+    async def ExportWeights(
         self, request: learner_pb2.ExportWeightsRequest, context: Context
     ) -> AsyncIterator[learner_pb2.ExportWeightsResponse]:
         """The current weights: manifest, then chunks."""
@@ -136,13 +135,13 @@ class LearnerServicer(LearnerServiceServicer):
         for chunk in chunks(snapshot.tensors):
             yield learner_pb2.ExportWeightsResponse(chunk=chunk)
 
-    async def SaveCheckpoint(  # noqa: N802
+    async def SaveCheckpoint(
         self, request: learner_pb2.SaveCheckpointRequest, context: Context
     ) -> learner_pb2.SaveCheckpointResponse:
         """Writes a checkpoint between two steps."""
         run, path = await self._manager.save_checkpoint(request.run_id)
         return learner_pb2.SaveCheckpointResponse(
-            step=run.durable_step, path=str(Path(path).resolve()), weights=run.weights
+            step=run.durable_step, path=path, weights=run.weights
         )
 
 
@@ -190,7 +189,7 @@ def _run_proto(run: Run) -> learner_pb2.Run:
         weights=run.weights if run.active else None,
         error=run.error,
         create_time=created,
-        folder=str(run.folder.path.resolve()),
+        folder=str(run.folder.path),
     )
 
 
@@ -198,7 +197,7 @@ def _event_proto(event: Event, run: Run) -> learner_pb2.WatchRunResponse:
     if event.kind == "step":
         step = learner_pb2.StepEvent(step=event.step, metrics=event.metrics)
         if event.time:
-            step.time.FromDatetime(datetime.datetime.fromisoformat(event.time))
+            step.time.FromDatetime(dt.datetime.fromisoformat(event.time))
         return learner_pb2.WatchRunResponse(step=step)
     if event.kind == "evaluation":
         return learner_pb2.WatchRunResponse(
