@@ -88,15 +88,16 @@ class Judge:
         self._routes = frozenset(routes if forwarder is not None else ())
         self._forwarder = forwarder
         self._names = [*verifiers, *(name for name in routes if name in self._routes)]
+        self._default = self._names[0] if self._names else ""
 
     def route_of(self, item: Item) -> str | None:
         """The route that the item takes; None: it is judged here."""
-        name = item.verifier or self._names[0]
+        name = item.verifier or self._default
         return name if name in self._routes else None
 
     def begin(self, item: Item) -> Result | Work:
         """The result where it takes no worker, else the work that was queued."""
-        name = item.verifier or self._names[0]
+        name = item.verifier or self._default
         verifier = self._verifiers.get(name)
         if verifier is None:
             known = ", ".join(self._names)

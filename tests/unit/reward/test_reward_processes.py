@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from tests.wire.reward_server_process import (
@@ -17,6 +19,7 @@ from tests.wire.reward_server_process import (
     RewardServer,
     children,
     cpu_ticks,
+    error_info,
     eventually,
     is_gone,
     item,
@@ -178,3 +181,21 @@ def test_text_is_never_run(server: RewardServer, tmp_path: Path, template: str) 
     path = tmp_path / "ran"
     server.score(item("a", template.format(path=path), "42"))
     assert not path.exists()
+
+
+def test_an_open_stream_is_told_of_the_shutdown(patient: RewardServer) -> None:
+    ended = threading.Event()
+
+    def requests() -> Iterator[reward_pb2.ScoreStreamRequest]:
+        yield reward_pb2.ScoreStreamRequest(items=[item("a", r"\boxed{7}", "7")])
+        ended.wait(TIMEOUT_S)
+
+    stream = patient.stub.ScoreStream(requests(), timeout=TIMEOUT_S)
+    assert [result.id for result in next(stream).results] == ["a"]
+    patient.process.send_signal(signal.SIGTERM)
+    with pytest.raises(grpc.RpcError) as caught:
+        next(stream)
+    ended.set()
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert error_info(caught.value).reason == "SHUTTING_DOWN"
+    assert patient.process.wait(TIMEOUT_S) == 0
