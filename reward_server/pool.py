@@ -130,7 +130,9 @@ class WorkerPool:
                     self._finish(job, _verdict_of(death))
             else:
                 self._finish(job, verdict)
-                if reply.get("retire") or worker.served_count >= self._max_items:
+                spent = reply.get("retire") or worker.served_count >= self._max_items
+                # A job that is cancelled just as its reply comes has had the worker killed.
+                if spent or worker.writer.is_closing():
                     self._nursery.kill(worker)
                     return None
                 return worker

@@ -37,7 +37,7 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         self._info = info
         self._deadline_cap_s = deadline_cap_s
 
-    async def Score(  # noqa: N802
+    async def Score(
         self, request: reward_pb2.ScoreRequest, context: Context
     ) -> reward_pb2.ScoreResponse:
         """Scores a batch."""
@@ -49,7 +49,7 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         )
         return reward_pb2.ScoreResponse(results=[to_message(result) for result in results])
 
-    async def ScoreStream(  # noqa: N802
+    async def ScoreStream(
         self, request_iterator: AsyncIterator[reward_pb2.ScoreStreamRequest], context: Context
     ) -> AsyncIterator[reward_pb2.ScoreStreamResponse]:
         """Scores items as they arrive."""
@@ -58,10 +58,10 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         async for results in session.run(items, remaining_s=self._remaining_s(context)):
             yield reward_pb2.ScoreStreamResponse(results=[to_message(item) for item in results])
 
-    async def GetInfo(  # noqa: N802
+    async def GetInfo(
         self,
-        request: reward_pb2.GetInfoRequest,  # noqa: ARG002 - the contract's signature
-        context: Context,  # noqa: ARG002
+        request: reward_pb2.GetInfoRequest,
+        context: Context,
     ) -> reward_pb2.GetInfoResponse:
         """Tells what this server offers and how busy it is."""
         info = self._info()
