@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +50,8 @@ class Policy:
             ServiceError: MODEL_NOT_FOUND; the folder or hub id holds no model that loads.
         """
         device = _device(config.device)
-        logging.getLogger("transformers").setLevel(logging.ERROR)
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
         try:
             model: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
