@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from rollout_server.transformers_engine.attention import GROUPED, register
 from trimtab.config.rollout import RolloutServerConfig
 from trimtab.errors import ConfigError, ServiceError
 from trimtab.model_path import resolve_model
@@ -112,6 +113,9 @@ def load_model(config: RolloutServerConfig) -> LoadedModel:
         )
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
+    if config.transformers.attn_implementation == "sdpa":
+        register()
+        model.set_attn_implementation(GROUPED)
     model = model.to(device).eval().requires_grad_(False)
     parameters = unique_parameters(model)
     every_name = {name for name, _ in model.named_parameters(remove_duplicate=False)}
