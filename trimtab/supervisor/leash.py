@@ -16,7 +16,7 @@ def _tie_to(parent_pid: int) -> None:
     if not sys.platform.startswith("linux"):
         return
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # The parent may have died before the tie held; nobody would then tell this process.
     if os.getppid() != parent_pid:
         sys.exit(1)
