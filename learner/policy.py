@@ -50,8 +50,9 @@ class Policy:
             ServiceError: MODEL_NOT_FOUND; the folder or hub id holds no model that loads.
         """
         device = _device(config.device)
-        transformers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.disable_progress_bar()
+        transformers_logging: Any = transformers.utils.logging
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
         try:
             model: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,

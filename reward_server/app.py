@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from grpc import aio
 
-from reward_server.judging import Forwarder, Judge
+from reward_server.forwarding import RouteForwarder
+from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
 from reward_server.processes import Nursery, SpawnFailed
 from reward_server.scorer import Scorer
@@ -24,11 +25,11 @@ FULL_NAME = "trimtab.reward.v1.RewardService"
 class RewardApp:
     """The parts of a reward server and their common life."""
 
-    def __init__(self, config: RewardServerConfig, forwarder: Forwarder | None = None) -> None:
-        """`forwarder` has judged elsewhere what the config's `routes` name."""
+    def __init__(self, config: RewardServerConfig) -> None:
+        """Needs a running event loop; nothing is started yet."""
         options = {name: model.model_dump() for name, model in config.verifiers.items()}
         self._config = config
-        self._forwarder = forwarder
+        self._forwarder = RouteForwarder(config.routes)
         self._verifiers = build_verifiers(options)
         preload = {item.worker_module for item in self._verifiers.values() if item.worker_module}
         nursery = Nursery(options, preload=sorted(preload), memory_bytes=config.worker_memory_bytes)
@@ -43,7 +44,7 @@ class RewardApp:
             item_deadline_s=config.item_deadline_s,
             max_response_bytes=config.max_response_bytes,
             routes=config.routes,
-            forwarder=forwarder,
+            forwarder=self._forwarder,
         )
         self._scorer = Scorer(
             self._judge,
@@ -60,7 +61,7 @@ class RewardApp:
             add=self._add,
             start=self._start,
             drain=self._drain,
-            close=self._pool.close,
+            close=self._close,
             failed=self._pool.broken,
         )
 
@@ -95,6 +96,10 @@ class RewardApp:
         except SpawnFailed as error:
             raise ConfigError(str(error), field="workers") from error
 
+    async def _close(self) -> None:
+        await self._forwarder.close()
+        await self._pool.close()
+
     async def _drain(self) -> None:
         self._scorer.draining.set()
 
@@ -109,7 +114,7 @@ class RewardApp:
             )
             for name, verifier in self._verifiers.items()
         ]
-        routes = self._config.routes if self._forwarder is not None else {}
+        routes = self._config.routes
         routed = [
             Offer(name=name, type="route", version="", item_timeout_s=route.timeout_s, options={})
             for name, route in routes.items()

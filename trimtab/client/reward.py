@@ -50,7 +50,11 @@ class RewardClient:
         self._stub = RewardServiceStub(self._channel)
 
     async def score(
-        self, items: Sequence[Item], *, timeout_s: float, request_id: str = ""
+        self,
+        items: Sequence[Item | reward_pb2.ScoreItem],
+        *,
+        timeout_s: float,
+        request_id: str = "",
     ) -> list[reward_pb2.ScoreResult]:
         """One result per item, as the server gives them.
 
@@ -96,8 +100,10 @@ class RewardClient:
         await self.close()
 
 
-def _to_proto(item: Item) -> tuple[reward_pb2.ScoreItem, bool]:
+def _to_proto(item: Item | reward_pb2.ScoreItem) -> tuple[reward_pb2.ScoreItem, bool]:
     """The item as it travels, and whether a text of it had to be mended."""
+    if isinstance(item, reward_pb2.ScoreItem):
+        return item, False
     texts = [item.response, item.prompt, *item.references]
     clean = [_travelling(text) for text in texts]
     proto = reward_pb2.ScoreItem(

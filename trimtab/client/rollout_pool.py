@@ -116,6 +116,8 @@ class RolloutPool:
                     if event is None:
                         running -= 1
                     elif isinstance(event, RemoteError):
+                        if not _is_mendable(event):
+                            raise event
                         trouble = str(event)
                     elif _settles(event, missing):
                         moved_s = time.monotonic()
@@ -178,8 +180,6 @@ class RolloutPool:
         except RemoteError as error:
             self._ready.discard(address)
             events.put_nowait(error)
-            if not _is_mendable(error):
-                raise
         finally:
             events.put_nowait(None)
 

@@ -68,6 +68,11 @@ class RewardServerConfig(ServerConfig):
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> RewardServerConfig:
+        for name, route in self.routes.items():
+            if route.target is None:
+                raise ValueError(
+                    f"routes.{name}.target is required: where is the verifier offered?"
+                )
         shared = sorted(self.verifiers.keys() & self.routes.keys())
         if shared:
             raise ValueError(f"{shared[0]!r} is named in `verifiers` and in `routes`: drop one")

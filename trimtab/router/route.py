@@ -15,6 +15,7 @@ from trimtab.errors import RemoteError
 from trimtab.reward.v1 import reward_pb2
 from trimtab.router.outcomes import checked, failed
 
+AnyItem = Item | reward_pb2.ScoreItem
 _MENDABLE = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
 
 
@@ -44,7 +45,7 @@ class Route:
         return self._client.target
 
     async def score(
-        self, items: Sequence[Item], *, deadline_s: float | None = None
+        self, items: Sequence[AnyItem], *, deadline_s: float | None = None
     ) -> list[reward_pb2.ScoreResult]:
         """One result per item in order, each keeping to the contract; never raises for a peer.
 
@@ -56,7 +57,7 @@ class Route:
         return [result for batch in scored for result in batch]
 
     async def _batch(
-        self, items: Sequence[Item], deadline_s: float | None
+        self, items: Sequence[AnyItem], deadline_s: float | None
     ) -> list[reward_pb2.ScoreResult]:
         patience_s = self._config.patience_s
         timeout_s = self._config.timeout_s
@@ -79,7 +80,7 @@ class Route:
         return self._matched(items, results)
 
     def _matched(
-        self, items: Sequence[Item], results: Sequence[reward_pb2.ScoreResult]
+        self, items: Sequence[AnyItem], results: Sequence[reward_pb2.ScoreResult]
     ) -> list[reward_pb2.ScoreResult]:
         """The results in the items' order, what the server left out or muddled marked as such."""
         ids = [item.id for item in items]
@@ -101,7 +102,7 @@ class Route:
         await self._client.close()
 
 
-def _unreachable(item: Item, error: RemoteError) -> reward_pb2.ScoreResult:
+def _unreachable(item: AnyItem, error: RemoteError) -> reward_pb2.ScoreResult:
     timed_out = error.code == "DEADLINE_EXCEEDED"
     outcome = outcome_pb2.OUTCOME_TIMED_OUT if timed_out else outcome_pb2.OUTCOME_UNAVAILABLE
     return failed(item.id, outcome, str(error))
