@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from trimtab.client.channel import Tls
 from trimtab.config.run import RunConfig, ServeConfig
 from trimtab.config.server import ServerConfig
+from trimtab.model_path import within_roots
 from trimtab.supervisor.addresses import is_loopback
 from trimtab.supervisor.errors import ServiceFailed
 from trimtab.supervisor.probe import Presence, wait_presence
@@ -32,13 +34,32 @@ class Plan:
 
 
 def serve_config(config: RunConfig) -> ServeConfig:
-    """The servers' configs; the rollout server serves the run's model unless it names its own."""
+    """The servers' configs, made to fit the run.
+
+    The rollout server serves the run's model unless it names its own, and the learner may read
+    the files that the run names: whoever wrote the config starts the server.
+    """
     serve = config.serve or ServeConfig()
-    if "path" in serve.rollout.model.model_fields_set:
-        return serve
-    chosen = {"path": config.model.path, "allow_hub": config.model.allow_hub}
-    model = serve.rollout.model.model_copy(update=chosen)
-    return serve.model_copy(update={"rollout": serve.rollout.model_copy(update={"model": model})})
+    rollout, learner = serve.rollout, serve.learner
+    if "path" not in rollout.model.model_fields_set:
+        chosen = {"path": config.model.path, "allow_hub": config.model.allow_hub}
+        rollout = rollout.model_copy(update={"model": rollout.model.model_copy(update=chosen)})
+    datasets = [config.data.train, *config.data.eval.values()]
+    files = [dataset.path.expanduser() for dataset in datasets if dataset and dataset.path]
+    learner = learner.model_copy(
+        update={
+            "model_roots": _with(learner.model_roots, [Path(config.model.path).expanduser()]),
+            "data_roots": _with(learner.data_roots, files),
+            "allow_hub": learner.allow_hub or config.model.allow_hub,
+        }
+    )
+    return serve.model_copy(update={"rollout": rollout, "learner": learner})
+
+
+def _with(roots: Sequence[Path], paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The roots, and those paths that exist outside of them."""
+    outside = [path for path in paths if path.exists() and not within_roots(path, roots)]
+    return (*roots, *outside)
 
 
 async def plan_services(
