@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,16 +151,20 @@ def _listen(server: aio.Server, config: ServerConfig) -> str:
             bound = server.add_secure_port(config.listen, _credentials(config.tls))
     except RuntimeError as error:
         raise ConfigError(
-            f"cannot listen on {config.listen}: {_bind_problem(error)}", field="listen"
+            f"cannot listen on {config.listen}: {_bind_problem(host, int(port))}", field="listen"
         ) from error
     return f"{host}:{bound}"
 
 
-def _bind_problem(error: RuntimeError) -> str:
-    """gRPC's bind errors bury the cause; these are the two that users meet."""
-    text = str(error)
-    if "in use" in text:
-        return "the port is in use: stop what listens there, or choose another"
+def _bind_problem(host: str, port: int) -> str:
+    """Why an address cannot be bound: gRPC does not say, so the system is asked."""
+    bare = host.strip("[]")
+    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+    try:
+        socket.create_server((bare, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return "the port is in use: stop what listens there, or choose another"
     return "the address does not exist here, or may not be bound: choose another"
 
 
