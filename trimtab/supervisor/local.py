@@ -72,7 +72,7 @@ class LocalServices:
         """Starts all of them.
 
         Raises:
-            ConfigError: a package is missing.
+            ConfigError: a package is missing, or a service refuses its config.
             ServiceFailed: a port is in use, or a service did not start; nothing is left running.
         """
         try:

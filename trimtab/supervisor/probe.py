@@ -12,11 +12,9 @@ from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from trimtab.client.channel import Tls, open_channel
-from trimtab.client.learner import LearnerClient
-from trimtab.client.reward import RewardClient
-from trimtab.client.rollout import RolloutClient
 from trimtab.errors import RemoteError
 from trimtab.supervisor.addresses import host_and_port
+from trimtab.supervisor.greeting import greet
 from trimtab.supervisor.services import PROGRAMS, ServiceName
 
 _POLL_S = 0.2
@@ -75,15 +73,7 @@ async def _by_info(
 ) -> Presence:
     """For servers of others that answer no health checks: the service's own cheap call."""
     try:
-        if service == "reward":
-            async with RewardClient(target, tls=tls) as reward:
-                await reward.get_info(timeout_s=timeout_s)
-        elif service == "rollout":
-            async with RolloutClient(target, tls=tls) as rollout:
-                await rollout.get_info(timeout_s=timeout_s)
-        else:
-            async with LearnerClient(target, tls=tls) as learner:
-                await learner.list_runs(timeout_s=timeout_s)
+        await greet(service, target, tls=tls, timeout_s=timeout_s)
     except RemoteError:
         return Presence.OTHER
     return Presence.SERVING

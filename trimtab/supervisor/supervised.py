@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.config.server import ServerConfig
+from trimtab.errors import ConfigError
 from trimtab.supervisor.addresses import reachable
 from trimtab.supervisor.child import Child, OnLine, describe_exit
 from trimtab.supervisor.errors import ServiceFailed
@@ -21,6 +22,8 @@ DEATHS_WINDOW_S = 60.0
 _FIRST_BACKOFF_S = 0.2
 _MAX_BACKOFF_S = 5.0
 _KILL_SLACK_S = 5.0
+_USAGE_STATUS = 2
+_ERROR = "error: "
 
 OnNote = Callable[[str], None]
 
@@ -69,12 +72,15 @@ class SupervisedService:
         """Returns once it serves.
 
         Raises:
+            ConfigError: it refuses its config.
             ServiceFailed: it ended before, or was not ready in time.
         """
         child = await self._spawn()
         if not await self._served(child, timeout_s):
             if child.ended:
-                problem = f"did not start: {describe_exit(await child.wait())}"
+                status = await child.wait()
+                _raise_refusal(status, child)
+                problem = f"did not start: {describe_exit(status)}"
             else:
                 problem = f"did not serve within {timeout_s:g} s"
             child.kill()
@@ -164,3 +170,10 @@ class SupervisedService:
                 f"died {len(deaths)} times within {DEATHS_WINDOW_S:g} s and is given up (it {how})",
                 last_lines=child.last_lines,
             )
+
+
+def _raise_refusal(status: int, child: Child) -> None:
+    """Raises ConfigError if the child ended because of its config, which it says in one line."""
+    said = child.last_lines[-1] if child.last_lines else ""
+    if status == _USAGE_STATUS and said.startswith(_ERROR):
+        raise ConfigError(said.removeprefix(_ERROR))
