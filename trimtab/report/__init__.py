@@ -1,6 +1,9 @@
-"""Reports of runs: read from their folders, written as one page that needs nothing else."""
+"""Reports of runs, made from their folders alone.
 
-from trimtab.report.page import write_report
+`read_runs` and `summary` need nothing but the records; `trimtab.report.page`, which writes the
+page, needs the extra `ui`.
+"""
+
 from trimtab.report.runs import RunData, find_runs, read_runs
 
-__all__ = ["RunData", "find_runs", "read_runs", "write_report"]
+__all__ = ["RunData", "find_runs", "read_runs"]
