@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 from trimtab.cli.app import create_app
 from trimtab.cli.console import errors
@@ -13,15 +15,21 @@ __all__ = ["main"]
 
 def main() -> None:
     """Runs the command and ends the process: 0 fine, 1 failed, 2 wrong usage, 130 interrupted."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         create_app()(prog_name="trimtab")
     except ConfigError as error:
         _show(error)
         sys.exit(2)
-    except TrimtabError as error:
+    except (TrimtabError, OSError) as error:
         _show(error)
         sys.exit(1)
 
 
-def _show(error: TrimtabError) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends a command that does not handle Ctrl-C itself."""
+    sys.exit(128 + number)
+
+
+def _show(error: Exception) -> None:
     errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)

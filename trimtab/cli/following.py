@@ -66,12 +66,11 @@ async def follow_run(
         LearnerLost: the learner does not answer any more.
         ServiceFailed: a service that was started here is given up.
     """
-    stops: list[asyncio.Task[learner_pb2.Run]] = []
+    stops: list[asyncio.Task[None]] = []
 
     def stop() -> None:
         view.say("stopping after the step in progress; Ctrl-C again ends everything at once")
-        stopping = client.stop_run(run.run_id, timeout_s=_STOP_TIMEOUT_S)
-        stops.append(asyncio.create_task(stopping))
+        stops.append(asyncio.create_task(_stop(client, run, view)))
 
     watching = asyncio.create_task(_watch(client, run, view))
     failing = asyncio.create_task(services.wait_failed())
@@ -86,13 +85,18 @@ async def follow_run(
         await asyncio.gather(watching, failing, *stops, return_exceptions=True)
 
 
+async def _stop(client: LearnerClient, run: learner_pb2.Run, view: RunView) -> None:
+    try:
+        await client.stop_run(run.run_id, timeout_s=_STOP_TIMEOUT_S)
+    except RemoteError as error:
+        view.say(f"the run cannot be stopped: {error}")
+
+
 def _failure(failing: asyncio.Task[NoReturn]) -> NoReturn:
     failing.result()
 
 
-async def _watch(
-    client: LearnerClient, run: learner_pb2.Run, view: RunView
-) -> learner_pb2.Run:
+async def _watch(client: LearnerClient, run: learner_pb2.Run, view: RunView) -> learner_pb2.Run:
     """Watches again, from the last step that was seen, whenever the stream breaks."""
     earlier, seen = run.step, 0
     from_step: int | None = None

@@ -9,6 +9,11 @@ from typing import Annotated
 
 import typer
 
+from trimtab.config.learner import LearnerServerConfig
+from trimtab.config.load import load_server_config
+from trimtab.config.reward import RewardServerConfig
+from trimtab.config.rollout import RolloutServerConfig
+from trimtab.config.server import ServerConfig
 from trimtab.supervisor.services import PROGRAMS, ServiceName, check_installed
 
 Listen = Annotated[
@@ -36,6 +41,12 @@ TlsClientCa = Annotated[
 PrintConfig = Annotated[
     bool, typer.Option("--print-config", help="Shows the whole config and ends.")
 ]
+
+_CONFIGS: dict[ServiceName, type[ServerConfig]] = {
+    "rollout": RolloutServerConfig,
+    "reward": RewardServerConfig,
+    "learner": LearnerServerConfig,
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -117,8 +128,10 @@ def _become(
     insecure: bool,
     print_config: bool,
 ) -> None:
-    """Replaces this process by the server, which reads and checks the same arguments."""
+    """Replaces this process by the server, which gets the same arguments."""
     check_installed(service)
+    # The server checks its config too, but only after it has loaded its libraries.
+    load_server_config(_CONFIGS[service], service, files["config"], assignments or [])
     arguments = [f"--{name}={path}" for name, path in files.items() if path is not None]
     arguments += [f"--set={assignment}" for assignment in assignments or []]
     arguments += [f"--listen={listen}"] if listen else []

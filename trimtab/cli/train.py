@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
             bool,
             typer.Option(
                 "--resume",
-                help="Goes on from the last checkpoint; a NAME may follow, and CONFIG be left out.",
+                help="Goes on from the last checkpoint of --name NAME; CONFIG may be left out.",
             ),
         ] = False,
         print_config: Annotated[
@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
         """Trains. Services that do not answer are started here for as long as the run lasts.
 
         Example: `trimtab train demo train.steps=20 --name first`, later
-        `trimtab train --resume first`
+        `trimtab train --resume --name first`
         """
         targets = {"--rollout": rollout, "--reward": reward, "--learner": learner}
         options = [word for flag, value in targets.items() if value for word in (flag, value)]
@@ -106,7 +106,7 @@ async def _train(
         if run_seen is None:
             raise
         raise LearnerLost(f"{error}\n{_how_to_go_on(job, run_seen)}") from error
-    return _conclude(job, ended, view, signals)
+    return _conclude(job, ended, view)
 
 
 def _connected(job: Job, plan: Plan) -> dict[str, object]:
@@ -119,7 +119,7 @@ def _connected(job: Job, plan: Plan) -> dict[str, object]:
     }
 
 
-def _conclude(job: Job, ended: learner_pb2.Run, view: RunView, signals: Signals) -> int:
+def _conclude(job: Job, ended: learner_pb2.Run, view: RunView) -> int:
     """Says how the run ended; gives the exit status."""
     table = evaluation_table(view.evaluations)
     if table is not None:
@@ -130,7 +130,7 @@ def _conclude(job: Job, ended: learner_pb2.Run, view: RunView, signals: Signals)
         return 0
     if ended.state == learner_pb2.RUN_STATE_STOPPED:
         say(_how_to_go_on(job, ended))
-        return 128 + signals.received[0] if signals.received else 1
+        return 0
     raise LearnerLost(f"the run {state}: {ended.error}\n{_how_to_go_on(job, ended)}")
 
 

@@ -58,7 +58,7 @@ def read_job(
         raise ConfigError("name the run to resume: --resume NAME (see `ls runs`)")
     if name is None:
         name = f"{path.stem}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    again = ["trimtab", "train", *plain, "--resume", name, *assignments, *options]
+    again = ["trimtab", "train", *plain, *assignments, "--resume", "--name", name, *options]
     return Job(name=name, config=config, resume=resume, again=shlex.join(again))
 
 
