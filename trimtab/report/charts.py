@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _MARKERS = "os^DvP*X"
 _DASHES = ("-", "--", "-.", ":")
@@ -71,6 +72,7 @@ def line_chart(name: str, lines: Sequence[Line], *, x: str, y: str) -> str:
                 linestyle=_DASHES[index % len(_DASHES)],
                 marker=_MARKERS[index % len(_MARKERS)] if len(line.points) == 1 else "",
             )
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
     return _svg(name, draw, x=x, y=y)
 
@@ -102,7 +104,7 @@ def _svg(name: str, draw: Callable[[Axes], None], *, x: str, y: str) -> str:
         draw(axes)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
-        axes.ticklabel_format(style="sci", scilimits=(-3, 4), useMathText=False)
+        axes.ticklabel_format(style="sci", scilimits=(-3, 4))
         figure.legend(loc="outside upper left", ncols=2)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

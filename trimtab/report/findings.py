@@ -11,6 +11,7 @@ import numpy as np
 from trimtab.report.runs import Evaluated, RunData, Series
 
 _MIN_POINTS = 3
+_ALIKE = 0.05
 
 
 def entropy_changes(run: RunData) -> list[tuple[float, float]]:
@@ -48,21 +49,24 @@ def paired_difference(
 
 
 def findings(runs: Sequence[RunData]) -> list[str]:
-    """Sentences on reward and entropy of each run, and on how much the runs differ."""
-    sentences = []
-    for run in runs:
-        sentences += [_reward_sentence(run), _entropy_sentence(run)]
+    """A paragraph on reward and entropy of each run, and one on how much the runs differ."""
+    paragraphs = [_joined([_reward_sentence(run), _entropy_sentence(run)]) for run in runs]
+    differences = []
     names = list(dict.fromkeys(item.dataset for run in runs for item in run.evaluated))
     for first, second in itertools.combinations(runs, 2):
-        sentences += [_difference_sentence(first, second, name) for name in names]
-        sentences.append(_entropy_difference_sentence(first, second))
-    sentences = [sentence for sentence in sentences if sentence]
-    if len(runs) > 1 and sentences:
-        sentences.append(
-            "Each run is one draw of the training's own luck, which none of these margins "
-            "contains: only repeats with other seeds can tell a method's effect from it."
+        differences += [_difference_sentence(first, second, name) for name in names]
+        differences.append(_entropy_difference_sentence(first, second))
+    told = _joined(differences)
+    if told:
+        paragraphs.append(
+            f"{told} Each run is one draw of the training's own luck, which these margins leave "
+            "out: only repeats with other seeds can tell a method's effect from it."
         )
-    return sentences
+    return [paragraph for paragraph in paragraphs if paragraph]
+
+
+def _joined(sentences: Sequence[str]) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _reward_sentence(run: RunData) -> str:
@@ -74,13 +78,15 @@ def _reward_sentence(run: RunData) -> str:
         if before is None or after is None:
             continue
         difference = paired_difference(item.answers.accuracy_before, item.answers.accuracy_after)
-        margin = f" (± {difference[1]:.3f} over problems)" if difference is not None else ""
+        margin = ""
+        if difference is not None:
+            margin = f" ({after - before:+.3f}, standard error over problems {difference[1]:.3f})"
         told.append(
             f"mean@{item.k} on {item.dataset} {_moved(before, after)} from {before:.3f} to "
             f"{after:.3f}{margin}"
         )
     if told:
-        return f"{run.label}: " + "; ".join(told) + "."
+        return f"{run.label}: {'; '.join(told)}."
     ends = _ends(run.series("reward/mean"))
     if ends is None:
         return f"{run.label} recorded no rewards."
@@ -97,7 +103,7 @@ def _entropy_sentence(run: RunData) -> str:
     before, after = ends
     share = f", {abs(after - before) / before:.0%}" if before > 0 else ""
     return (
-        f"{run.label}: the policy's entropy {_moved(before, after)} from {before:.3f} to "
+        f"The policy's entropy in training {_moved(before, after)} from {before:.3f} to "
         f"{after:.3f} nats a token ({after - before:+.3f}{share}; means of the first and last "
         "tenth of the steps)."
     )
@@ -129,13 +135,16 @@ def _entropy_difference_sentence(first: RunData, second: RunData) -> str:
         return ""
     changes = [after - before for before, after in (ends[0], ends[1])]
     gap = changes[1] - changes[0]
-    if abs(gap) < 0.0005:
-        return f"The entropy of {first.label} and {second.label} changed alike."
-    higher, lower = (second, first) if gap > 0 else (first, second)
     largest = max(abs(change) for change in changes)
+    if abs(gap) < _ALIKE * largest or largest == 0:
+        return (
+            f"The training entropy of both changed alike: by {changes[0]:+.3f} ({first.label}) and "
+            f"{changes[1]:+.3f} nats a token ({second.label})."
+        )
+    higher, lower = (second, first) if gap > 0 else (first, second)
     return (
-        f"{higher.label} ended with {abs(gap):.3f} nats more of its entropy than {lower.label}, "
-        f"{abs(gap) / largest:.0%} of the larger change."
+        f"{higher.label} kept {abs(gap):.3f} nats a token more of its training entropy than "
+        f"{lower.label}, which is {abs(gap) / largest:.0%} of the larger change."
     )
 
 

@@ -58,10 +58,11 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
         ),
     )
     table.add_column("objective")
+    table.add_column("")
     for name in summary["runs"][0]["before"] if summary["runs"] else ():
         table.add_column(name.replace("_at_", "@"), justify="right")
     for run in summary["runs"]:
-        before, after = run["before"], run["after"]
-        cells = [f"{before[name]:.3f} -> {after[name]:.3f}" for name in before]
-        table.add_row(run["objective"], *cells)
+        for when in ("before", "after"):
+            cells = [f"{value:.3f}" for value in run[when].values()]
+            table.add_row(run["objective"], when, *cells, end_section=when == "after")
     return table
