@@ -98,6 +98,10 @@ class Batch:
         cancelled = [row for row, sample in enumerate(self.table.samples) if sample.job.cancelled]
         self._remove(np.array(cancelled, dtype=np.int64))
 
+    def forget(self) -> None:
+        """Frees the caches; no row may be in use."""
+        self._cache.shrink(0)
+
     def generated_by_job(self, job: Job) -> int:
         """Tokens that the running samples of a job have by now."""
         generated = self.table.column("generated")
@@ -181,6 +185,9 @@ class Batch:
             event = self._failed(sample) if code == _FAILED else self._finished(start + index, code)
             sample.job.finished_count += 1
             events.append((sample.job, event))
+        failed = np.flatnonzero(ending_B == _FAILED)
+        if len(failed):
+            self._cache.clear(torch.from_numpy(failed + start).to(self._device))
         self._remove(ended + start)
         return events
 

@@ -60,6 +60,12 @@ class RowCache(Cache):
         if self.capacity[1] > column_count:
             self._keys, self._values = [], []
 
+    def clear(self, rows_B: Tensor) -> None:
+        """Zeroes rows. What is masked counts nothing only if it is a number."""
+        for buffers in (self._keys, self._values):
+            for buffer in buffers:
+                buffer[rows_B] = 0
+
     @property
     def capacity(self) -> tuple[int, int]:
         """Rows and columns that are allocated."""

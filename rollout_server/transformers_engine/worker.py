@@ -195,6 +195,7 @@ class Worker:
         for tensor in tensors:
             live[tensor.name].copy_(from_bytes(tensor))
         self.scheduler.forget_prefilled()
+        self.batch.forget()
 
     def _progress(self, events: Events) -> Events:
         """A Progress event for each job that wants them and has some."""
