@@ -158,8 +158,10 @@ class SupervisedService:
     def _judge_death(self, child: Child, status: int, deaths: deque[float]) -> None:
         """Counts a death; raises ServiceFailed if it was one too many."""
         label, how = self.launch.label, describe_exit(status)
+        # What a service last wrote before somebody killed it explains nothing.
+        last_lines = list(child.last_lines) if status > 0 else []
         if not self.launch.restart:
-            raise ServiceFailed(label, how, last_lines=child.last_lines)
+            raise ServiceFailed(label, how, last_lines=last_lines)
         now_s = time.monotonic()
         deaths.append(now_s)
         while now_s - deaths[0] > DEATHS_WINDOW_S:
@@ -168,7 +170,7 @@ class SupervisedService:
             raise ServiceFailed(
                 label,
                 f"died {len(deaths)} times within {DEATHS_WINDOW_S:g} s and is given up (it {how})",
-                last_lines=child.last_lines,
+                last_lines=last_lines,
             )
 
 
