@@ -26,7 +26,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     """Ends a command that does not handle Ctrl-C itself."""
     sys.exit(128 + number)
 
