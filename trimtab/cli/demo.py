@@ -18,8 +18,6 @@ from trimtab.cli.running import Signals, run
 from trimtab.config.run import RunConfig
 from trimtab.errors import ConfigError, ServiceError
 from trimtab.learner.v1 import learner_pb2
-from trimtab.records.files import write_atomically
-from trimtab.records.folder import RunFolder
 from trimtab.supervisor import LocalServices, ServiceFailed
 
 
@@ -59,6 +57,8 @@ def _check_out(out: Path) -> None:
     Raises:
         ConfigError: the folder's name cannot name runs, or the command stands in it.
     """
+    from trimtab.records import RunFolder  # brings pyarrow, which is slow to load
+
     try:
         RunFolder.below(out.parent, out.name)
     except ServiceError as error:
@@ -106,6 +106,8 @@ async def _train_all(configs: dict[str, RunConfig], out: Path, signals: Signals)
 
 
 def _conclude(configs: dict[str, RunConfig], out: Path, wall_s: float) -> None:
+    from trimtab.records import RunFolder
+    from trimtab.records.files import write_atomically
     from trimtab.report import read_runs
     from trimtab.report.summary import summarize, summary_table
 
