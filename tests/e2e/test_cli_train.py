@@ -65,6 +65,10 @@ def _train_and_resume(tmp_path: Path, common: list[str]) -> None:
     assert steps(folder) == [1, 2, 3]
     assert "step 1/" not in more.stdout, "earlier steps are not told again"
 
+    again = trimtab("train", "--resume", "train.steps=4", *common, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert steps(folder) == [1, 2, 3, 4]
+
     taken = trimtab("train", "demo", *SMALL, *common, cwd=tmp_path)
     assert taken.returncode == 1
     assert "RUN_EXISTS" in taken.stderr
@@ -85,6 +89,21 @@ def test_ctrl_c_ends_after_the_step_with_a_checkpoint(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "long" / "checkpoints" / f"step-{last:06d}").is_dir()
     assert any(f"last checkpoint: step {last}" in line for line in lines)
     assert not any(group_pids(pid) for pid in services)
+
+
+def test_a_second_ctrl_c_ends_everything_at_once(tmp_path: Path) -> None:
+    arguments = ["train", "demo", *SMALL, "train.steps=100000", "--name", "stuck", *targets()]
+    with running(*arguments, cwd=tmp_path) as process:
+        read_until(process, "step 1/")
+        rollout = service_pid(process.pid, "rollout_server")
+        learner = service_pid(process.pid, "learner")
+        os.kill(rollout, signal.SIGSTOP)  # the step in progress does not end
+        process.send_signal(signal.SIGINT)
+        read_until(process, "stopping after the step in progress")
+        process.send_signal(signal.SIGINT)
+        read_until(process, "ending at once")
+        assert process.wait(60) == 130
+    assert not group_pids(rollout) | group_pids(learner)
 
 
 def test_a_killed_rollout_or_reward_server_does_not_end_the_run(tmp_path: Path) -> None:
