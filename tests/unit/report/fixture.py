@@ -36,6 +36,7 @@ def make_run(
                 "time/step_s": 2.0,
             },
         )
+        folder.write_samples(step, [_trained(step, index) for index in range(2)])
     _evaluate(folder, steps, 0.25 + gain, entropy=0.5 - drop)
     return folder
 
@@ -71,3 +72,12 @@ def _record(step: int, prompt_id: str, index: int, *, correct: bool) -> SampleRe
         outcome="correct" if correct else "incorrect",
         reward=1.0 if correct else 0.0,
     )
+
+
+def _trained(step: int, index: int) -> SampleRecord:
+    record = _record(step, f"{step}.0", index, correct=index == 0)
+    record.state = "trained"
+    record.token_ids = [1, 2, 3]
+    record.logprobs = record.entropies = [-0.1, -0.2, -0.3]
+    record.token_weights = [1.0, 0.9, 0.7]
+    return record
