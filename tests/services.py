@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from trimtab.supervisor import leash
+
 _STOP_TIMEOUT_S = 60.0
+_LEASH = Path(leash.__file__)
 
 
 class Service:
@@ -24,7 +28,8 @@ class Service:
 
     def start(self) -> None:
         """Starts it, on the port that it had before."""
-        command = [sys.executable, "-m", self._module, "--listen", self.target, *self._settings]
+        tied = [sys.executable, str(_LEASH), str(os.getpid())]
+        server = [sys.executable, "-m", self._module, "--listen", self.target]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=self._cwd)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

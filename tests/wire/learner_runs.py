@@ -48,7 +48,7 @@ class Trio:
             },
             "evaluation": {"samples_per_prompt": 2, "sampling": {"max_tokens": 12}},
         }
-        return yaml.safe_dump(merged(values, changes))
+        return yaml.safe_dump(merged(values, changes), sort_keys=False)
 
 
 def merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
