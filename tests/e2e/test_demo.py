@@ -24,7 +24,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(600)
-def test_the_demo_trains_compares_and_survives_a_death(tmp_path: Path) -> None:
+def test_the_demo_trains_compares_and_survives_deaths(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     with running("demo", "--steps", str(STEPS), "--out", str(out), cwd=tmp_path) as process:
         said = read_until(process, "step 1/12")
@@ -36,12 +36,15 @@ def test_the_demo_trains_compares_and_survives_a_death(tmp_path: Path) -> None:
         assert {name: module_of(pid) for name, pid in pids.items()} == SERVICES
         said += read_until(process, "step 3/12")
         os.kill(pids["reward"], signal.SIGKILL)
+        said += read_until(process, "steer_paper: step 6/12")
+        os.kill(pids["learner"], signal.SIGKILL)
         assert process.stdout is not None
         said += process.stdout.readlines()
         assert process.wait(60) == 0, "".join(said)
     text = "".join(said)
     assert "reward was killed by SIGKILL" in text
-    assert "steer_paper" in text
+    assert "learner was killed by SIGKILL" in text
+    assert re.search(r"steer_paper: goes on from the checkpoint of step [48]\n", text)
     assert [pid for pid in pids.values() if group_pids(pid)] == []
     check_summary(out)
     for objective in OBJECTIVES:
