@@ -19,11 +19,8 @@ class Scheduler:
     def __init__(self) -> None:
         self._heap: list[tuple[_Key, PromptGroup]] = []
         self._job_count = 0
-
-    @property
-    def waiting_count(self) -> int:
+        self.waiting_count = 0
         """Samples that have not begun."""
-        return sum(group.waiting_count for _, group in self._heap)
 
     def __bool__(self) -> bool:
         return bool(self._heap)
@@ -31,6 +28,7 @@ class Scheduler:
     def add(self, job: Job) -> None:
         """Queues the job's prompts."""
         self._job_count += 1
+        self.waiting_count += job.waiting_count
         for index, prompt in enumerate(job.task.prompts):
             key = (-job.task.priority, self._job_count, len(prompt.token_ids), index)
             heapq.heappush(self._heap, (key, PromptGroup(job, prompt)))
@@ -40,6 +38,7 @@ class Scheduler:
         if any(group.job.cancelled for _, group in self._heap):
             self._heap = [entry for entry in self._heap if not entry[1].job.cancelled]
             heapq.heapify(self._heap)
+            self.waiting_count = sum(group.waiting_count for _, group in self._heap)
 
     def forget_prefilled(self) -> None:
         """Drops what old weights have computed."""
@@ -63,6 +62,7 @@ class Scheduler:
                 break
             taken.append((group, begins))
             rows += begins
+            self.waiting_count -= begins
             if begins < group.waiting_count:
                 break
             heapq.heappop(self._heap)
