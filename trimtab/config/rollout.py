@@ -32,7 +32,7 @@ class TransformersEngineConfig(Model):
     max_batch_size: int = Field(default=256, ge=1)
     """Most sequences that are generated at once."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads of torch; none: as many as there are cores."""
+    """Threads of torch; none: one for a small model, else as many as there are cores."""
     attn_implementation: Literal["sdpa", "eager"] = "sdpa"
     """Attention kernel."""
 
