@@ -30,6 +30,7 @@ class Service:
         """Starts it, on the port that it had before."""
         tied = [sys.executable, str(_LEASH), str(os.getpid())]
         server = [sys.executable, "-m", self._module, "--listen", self.target]
+        command = [*tied, *server, *self._settings]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=self._cwd)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
