@@ -1,8 +1,5 @@
 """The RolloutService: messages in, domain objects to the engine, messages out."""
 
-# The contract gives the handlers their names and arguments.
-# ruff: noqa: ARG002, N802
-
 from __future__ import annotations
 
 import asyncio

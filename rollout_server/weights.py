@@ -82,14 +82,15 @@ class WeightsDesk:
             tensors, digest = receiver.finish()
             return Received(tensors, digest)
 
-        return await self._run(request_id, wanted, receive, in_flight)
+        return await self._run(request_id, wanted, receive, in_flight, outlives_caller=False)
 
     async def load(
         self, request_id: str, path: str, weights: WeightsRef, in_flight: InFlight
     ) -> Proof:
         """Takes weights from safetensors files; an empty digest is not checked.
 
-        A repeat of a `request_id` joins the load under way or is answered from the first.
+        A repeat of a `request_id` joins the load under way or is answered from the first: the load
+        goes on when its caller is gone.
 
         Raises:
             ServiceError: the path is not allowed or holds no weights, they do not fit the model or
@@ -107,17 +108,23 @@ class WeightsDesk:
                 )
             return Received(tensors, digest)
 
-        return await self._run(request_id, weights, receive, in_flight)
+        return await self._run(request_id, weights, receive, in_flight, outlives_caller=True)
 
     async def _run(
-        self, request_id: str, wanted: WeightsRef, receive: Receive, in_flight: InFlight
+        self,
+        request_id: str,
+        wanted: WeightsRef,
+        receive: Receive,
+        in_flight: InFlight,
+        *,
+        outlives_caller: bool,
     ) -> Proof:
         answer = self._answers.get(request_id)
         if answer is not None:
             return _same(answer, request_id, wanted)
         if self._current is not None:
             if request_id and request_id == self._current_id:
-                return _same(await asyncio.shield(self._current), request_id, wanted)
+                return _same(await _joined(self._current), request_id, wanted)
             raise ServiceError(
                 Reason.UPDATE_IN_PROGRESS,
                 f"update {self._current_id or 'without an id'} is under way: come again when it is "
@@ -131,8 +138,9 @@ class WeightsDesk:
         try:
             return await asyncio.shield(current)
         except asyncio.CancelledError:
-            # The caller is gone; what the engine has begun to apply ends by itself.
-            current.cancel()
+            # What the engine has begun to apply ends by itself.
+            if not outlives_caller:
+                current.cancel()
             raise
 
     async def _exchange(self, wanted: WeightsRef, receive: Receive, in_flight: InFlight) -> Proof:
@@ -182,6 +190,18 @@ class WeightsDesk:
             Reason.DEADLINE_EXCEEDED,
             f"{doing} took longer than update_timeout_s = {self._timeout_s:g}; nothing was applied",
         )
+
+
+async def _joined(current: asyncio.Future[Proof]) -> Proof:
+    """The answer of a call under way, for its repeat."""
+    try:
+        return await asyncio.shield(current)
+    except asyncio.CancelledError:
+        if current.cancelled():
+            raise ServiceError(
+                Reason.UPDATE_IN_PROGRESS, "the first call of this id was cut off: send it again"
+            ) from None
+        raise
 
 
 def _same(answer: Proof, request_id: str, wanted: WeightsRef) -> Proof:

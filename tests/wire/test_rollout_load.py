@@ -100,6 +100,17 @@ def test_callers_with_one_id_join_one_load(server: RolloutServer, root: Path) ->
     assert all(proof == proofs[0] for proof in proofs)
 
 
+def test_a_load_goes_on_when_its_caller_is_gone(server: RolloutServer, root: Path) -> None:
+    path = saved(root / "left.safetensors", tiny_weights(noise=0.01, seed=5))
+    request = rollout_pb2.LoadWeightsRequest(
+        request_id="load-10", path=str(path), weights=weights_pb2.WeightsId(version=10)
+    )
+    server.stub.LoadWeights.future(request, timeout=TIMEOUT_S).cancel()
+    proof = server.stub.LoadWeights(request, timeout=TIMEOUT_S).proof
+    assert server.info().weights == proof.weights
+    assert proof.weights.version == 10
+
+
 def test_paths_outside_the_roots_are_refused(
     server: RolloutServer, root: Path, tmp_path: Path
 ) -> None:

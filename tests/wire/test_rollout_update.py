@@ -244,7 +244,7 @@ def test_a_repeat_is_answered_from_the_first(server: RolloutServer) -> None:
     assert reason(failure(server, other)) == "DUPLICATE_ID"
 
 
-def test_a_stream_that_stalls_is_given_up() -> None:
+def test_an_update_that_takes_too_long_is_given_up() -> None:
     with running_rollout_server("update_timeout_s=0.2") as hurried:
         messages = update(tiny_weights())
         stalled = threading.Event()
@@ -258,7 +258,11 @@ def test_a_stream_that_stalls_is_given_up() -> None:
         stalled.set()
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert reason(caught.value) == "DEADLINE_EXCEEDED"
+        # Nor does a complete one wait for running samples for ever.
+        running = hurried.endless(256)
+        assert reason(failure(hurried, messages)) == "DEADLINE_EXCEEDED"
         assert hurried.info().weights.version == 0
+        assert len(running.rest()) == 256
 
 
 def test_running_samples_end_with_the_weights_that_they_began_with(server: RolloutServer) -> None:
