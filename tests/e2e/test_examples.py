@@ -118,6 +118,8 @@ async def test_an_unreachable_route_makes_its_items_unavailable() -> None:
     assert other.outcome == outcome_pb2.OUTCOME_CORRECT
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.real_model
 @pytest.mark.skipif(
     "TRIMTAB_TEST_MODEL" not in os.environ or "TRIMTAB_TEST_DATA" not in os.environ,
@@ -140,7 +142,7 @@ def test_a_real_model_trains_on_real_data(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1400,
     )
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / "gsm8k"
