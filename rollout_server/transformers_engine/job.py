@@ -33,15 +33,6 @@ class Job:
         self._queue: asyncio.Queue[Event | ServiceError] = asyncio.Queue()
         self._on_end: Callable[[Job], None] | None = on_end
 
-    @property
-    def progress(self) -> ProgressCount:
-        """How far it has come."""
-        return ProgressCount(
-            finished_count=self.finished_count,
-            total_count=self.total_count,
-            generated_token_count=self.generated_token_count,
-        )
-
     def deliver(self, event: Event | ServiceError) -> None:
         """Hands over what is known now; an error ends the job. Called in the event loop."""
         self._queue.put_nowait(event)
