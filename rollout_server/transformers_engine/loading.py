@@ -100,17 +100,7 @@ def load_model(config: RolloutServerConfig) -> LoadedModel:
     except _LOAD_ERRORS as error:
         raise _unreadable(path, error) from error
     model, report = loaded
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ConfigError(
-            f"{path} lacks weights of the model, {missing[0]!r} and {len(missing) - 1} more: "
-            "the folder is incomplete",
-            field="model.path",
-        )
-    if getattr(tokenizer, "backend_tokenizer", None) is None:
-        raise ConfigError(
-            f"{path} has no tokenizer.json: save the tokenizer in that form", field="model.path"
-        )
+    _check_complete(path, report, tokenizer)
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     if config.transformers.attn_implementation == "sdpa":
@@ -131,6 +121,20 @@ def load_model(config: RolloutServerConfig) -> LoadedModel:
         parameters=parameters,
         tied_names=frozenset(every_name - set(parameters)),
     )
+
+
+def _check_complete(path: str, report: Mapping[str, Any], tokenizer: Any) -> None:
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ConfigError(
+            f"{path} lacks weights of the model, {missing[0]!r} and {len(missing) - 1} more: "
+            "the folder is incomplete",
+            field="model.path",
+        )
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise ConfigError(
+            f"{path} has no tokenizer.json: save the tokenizer in that form", field="model.path"
+        )
 
 
 def _unreadable(path: str, error: Exception) -> ConfigError:
