@@ -38,10 +38,19 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
         rollout: Annotated[
-            str | None, typer.Option(metavar="TARGET[,TARGET]", help="Rollout servers.")
+            str | None,
+            typer.Option(
+                metavar="TARGET[,TARGET]", envvar="TRIMTAB_ROLLOUT", help="Rollout servers."
+            ),
         ] = None,
-        reward: Annotated[str | None, typer.Option(metavar="TARGET", help="Reward server.")] = None,
-        learner: Annotated[str | None, typer.Option(metavar="TARGET", help="Learner.")] = None,
+        reward: Annotated[
+            str | None,
+            typer.Option(metavar="TARGET", envvar="TRIMTAB_REWARD", help="Reward server."),
+        ] = None,
+        learner: Annotated[
+            str | None,
+            typer.Option(metavar="TARGET", envvar="TRIMTAB_LEARNER", help="Learner."),
+        ] = None,
         name: Annotated[
             str | None, typer.Option(help="Folder below `runs`; default: config and time.")
         ] = None,
