@@ -13,6 +13,7 @@ from learner.external import ExternalDriver
 from learner.managed import ManagedDriver
 from learner.run import Run
 from learner.session import Session
+from trimtab.addresses import host_and_port, is_loopback_host
 from trimtab.client.rollout_pool import RolloutPool
 from trimtab.config.base import parse_yaml, validate
 from trimtab.config.learner import LearnerServerConfig
@@ -23,7 +24,6 @@ from trimtab.fingerprint import tokenizer_fingerprint
 from trimtab.model_path import resolve_model
 from trimtab.rollout.v1 import rollout_pb2
 from trimtab.router import RewardRouter
-from trimtab.server.runtime import is_loopback
 from trimtab.weights.dtypes import NAME_BY_WIRE
 
 _PEER_PATIENCE_S = 10.0
@@ -178,8 +178,9 @@ def _check_targets(config: RunConfig, allowed: Sequence[str], *, external: bool)
         if reward.target:
             targets[f"rewards.{name}.target"] = reward.target
     for field, target in targets.items():
-        host = target.rpartition("/")[2].rpartition(":")[0]
-        known = is_loopback(host) or any(fnmatch.fnmatchcase(host, rule) for rule in allowed)
+        address = host_and_port(target)
+        host = address[0] if address is not None else ""
+        known = is_loopback_host(host) or any(fnmatch.fnmatchcase(host, rule) for rule in allowed)
         if not host or not known:
             raise ServiceError(
                 Reason.TARGET_NOT_ALLOWED,

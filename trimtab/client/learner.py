@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from types import TracebackType
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
-from grpc import aio
-
-from trimtab.client.channel import Tls, open_channel
-from trimtab.client.errors import from_rpc_error
+from trimtab.client.base import ServiceClient
+from trimtab.client.channel import Tls
 from trimtab.common.v1 import trajectory_pb2
 from trimtab.learner.v1 import learner_pb2
 from trimtab.learner.v1.learner_pb2_grpc import LearnerServiceStub
@@ -17,13 +14,12 @@ from trimtab.learner.v1.learner_pb2_grpc import LearnerServiceStub
 R = TypeVar("R")
 
 
-class LearnerClient:
+class LearnerClient(ServiceClient):
     """Calls one learner server."""
 
     def __init__(self, target: str, *, tls: Tls | None = None) -> None:
         """`target` names exactly one server: its runs are its own."""
-        self.target = target
-        self._channel = open_channel(target, tls=tls)
+        super().__init__(target, tls=tls)
         self._stub = LearnerServiceStub(self._channel)
 
     async def create_run(
@@ -79,13 +75,8 @@ class LearnerClient:
         """
         request = learner_pb2.WatchRunRequest(run_id=run_id, from_step=from_step)
         call = self._stub.WatchRun(request, timeout=timeout_s)
-        try:
-            async for event in call:
-                yield event
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
-        finally:
-            call.cancel()
+        async for event in self._events(call):
+            yield event
 
     async def train_step(
         self,
@@ -122,13 +113,8 @@ class LearnerClient:
         call = self._stub.ExportWeights(
             learner_pb2.ExportWeightsRequest(run_id=run_id), timeout=timeout_s
         )
-        try:
-            async for message in call:
-                yield message
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
-        finally:
-            call.cancel()
+        async for message in self._events(call):
+            yield message
 
     async def save_checkpoint(
         self, run_id: str, *, timeout_s: float = 300.0
@@ -140,24 +126,3 @@ class LearnerClient:
         """
         request = learner_pb2.SaveCheckpointRequest(run_id=run_id)
         return await self._result(self._stub.SaveCheckpoint(request, timeout=timeout_s))
-
-    async def _result(self, call: Awaitable[R]) -> R:
-        try:
-            return await call
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
-
-    async def close(self) -> None:
-        """Closes the connection."""
-        await self._channel.close()
-
-    async def __aenter__(self) -> LearnerClient:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()

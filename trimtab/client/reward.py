@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
-from grpc import aio
 
-from trimtab.client.channel import Tls, open_channel
-from trimtab.client.errors import from_rpc_error
+from trimtab.client.base import ServiceClient
+from trimtab.client.channel import Tls
 from trimtab.reward.v1 import reward_pb2
 from trimtab.reward.v1.reward_pb2_grpc import RewardServiceStub
 
@@ -40,13 +38,12 @@ class Item:
     """Time limit; None: the server's."""
 
 
-class RewardClient:
+class RewardClient(ServiceClient):
     """Calls one reward server, or several behind one name."""
 
     def __init__(self, target: str, *, tls: Tls | None = None) -> None:
         """`target` is a gRPC target; calls go to its addresses in turn."""
-        self.target = target
-        self._channel = open_channel(target, balancing="round_robin", tls=tls)
+        super().__init__(target, tls=tls, balancing="round_robin")
         self._stub = RewardServiceStub(self._channel)
 
     async def score(
@@ -63,10 +60,7 @@ class RewardClient:
         """
         sent = [_to_proto(item) for item in items]
         request = reward_pb2.ScoreRequest(request_id=request_id, items=[proto for proto, _ in sent])
-        try:
-            response = await self._stub.Score(request, timeout=timeout_s)
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
+        response = await self._result(self._stub.Score(request, timeout=timeout_s))
         replaced = {proto.id for proto, was_replaced in sent if was_replaced}
         for result in response.results:
             if result.id in replaced:
@@ -79,25 +73,9 @@ class RewardClient:
         Raises:
             RemoteError: the call failed.
         """
-        try:
-            return await self._stub.GetInfo(reward_pb2.GetInfoRequest(), timeout=timeout_s)
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._channel.close()
-
-    async def __aenter__(self) -> RewardClient:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
+        return await self._result(
+            self._stub.GetInfo(reward_pb2.GetInfoRequest(), timeout=timeout_s)
+        )
 
 
 def _to_proto(item: Item | reward_pb2.ScoreItem) -> tuple[reward_pb2.ScoreItem, bool]:

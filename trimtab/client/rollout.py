@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from types import TracebackType
 
-from grpc import aio
-
-from trimtab.client.channel import Tls, health_of, open_channel
-from trimtab.client.errors import from_rpc_error
+from trimtab.client.base import ServiceClient
+from trimtab.client.channel import Tls
 from trimtab.common.v1 import weights_pb2
 from trimtab.rollout.v1 import rollout_pb2
 from trimtab.rollout.v1.rollout_pb2_grpc import RolloutServiceStub
 
 
-class RolloutClient:
+class RolloutClient(ServiceClient):
     """Calls one rollout server."""
 
     def __init__(self, target: str, *, tls: Tls | None = None) -> None:
         """`target` names exactly one server: its weights are its own."""
-        self.target = target
-        self._channel = open_channel(target, tls=tls)
+        super().__init__(target, tls=tls)
         self._stub = RolloutServiceStub(self._channel)
 
     async def generate(
@@ -32,13 +28,8 @@ class RolloutClient:
             RemoteError: the call failed, or broke off.
         """
         call = self._stub.Generate(request, timeout=timeout_s)
-        try:
-            async for event in call:
-                yield event
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
-        finally:
-            call.cancel()
+        async for event in self._events(call):
+            yield event
 
     async def update_weights(
         self,
@@ -66,10 +57,7 @@ class RolloutClient:
             for chunk in chunks:
                 yield rollout_pb2.UpdateWeightsRequest(chunk=chunk)
 
-        try:
-            response = await self._stub.UpdateWeights(requests(), timeout=timeout_s)
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
+        response = await self._result(self._stub.UpdateWeights(requests(), timeout=timeout_s))
         return response.proof
 
     async def load_weights(
@@ -80,10 +68,7 @@ class RolloutClient:
         Raises:
             RemoteError: the call failed; the old weights serve on.
         """
-        try:
-            response = await self._stub.LoadWeights(request, timeout=timeout_s)
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
+        response = await self._result(self._stub.LoadWeights(request, timeout=timeout_s))
         return response.proof
 
     async def get_info(self, *, timeout_s: float = 10.0) -> rollout_pb2.GetInfoResponse:
@@ -92,26 +77,6 @@ class RolloutClient:
         Raises:
             RemoteError: the call failed.
         """
-        try:
-            return await self._stub.GetInfo(rollout_pb2.GetInfoRequest(), timeout=timeout_s)
-        except aio.AioRpcError as error:
-            raise from_rpc_error(error, target=self.target) from error
-
-    async def health(self, *, timeout_s: float = 2.0) -> str:
-        """The server's health by name, as "SERVING"; "UNREACHABLE" if it does not answer."""
-        return await health_of(self._channel, timeout_s=timeout_s)
-
-    async def close(self) -> None:
-        """Closes the connection."""
-        await self._channel.close()
-
-    async def __aenter__(self) -> RolloutClient:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
+        return await self._result(
+            self._stub.GetInfo(rollout_pb2.GetInfoRequest(), timeout=timeout_s)
+        )

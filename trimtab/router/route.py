@@ -16,7 +16,8 @@ from trimtab.reward.v1 import reward_pb2
 from trimtab.router.outcomes import checked, failed
 
 AnyItem = Item | reward_pb2.ScoreItem
-_MENDABLE = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
+# A server that drains answers calls that race with its end as CANCELLED.
+_MENDABLE = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"})
 
 
 def _is_mendable(error: BaseException) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from trimtab.addresses import is_loopback_host
 from trimtab.config.server import ServerConfig, TlsConfig
 from trimtab.errors import ConfigError
 from trimtab.server.boundary import CallBoundary
@@ -138,7 +138,7 @@ def _listen(server: aio.Server, config: ServerConfig) -> str:
     host, separator, port = config.listen.rpartition(":")
     if not separator or not port.isdigit():
         raise ConfigError(f"{config.listen!r} is not HOST:PORT", field="listen")
-    if config.tls is None and not (config.insecure or is_loopback(host)):
+    if config.tls is None and not (config.insecure or is_loopback_host(host)):
         raise ConfigError(
             f"{config.listen} is not on loopback: give tls.cert_file and tls.key_file, "
             "or say --insecure if the network is trusted",
@@ -166,17 +166,6 @@ def _bind_problem(host: str, port: int) -> str:
         if error.errno == errno.EADDRINUSE:
             return "the port is in use: stop what listens there, or choose another"
     return "the address does not exist here, or may not be bound: choose another"
-
-
-def is_loopback(host: str) -> bool:
-    """True if only this machine can reach the host."""
-    bare = host.strip("[]")
-    if bare == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False
 
 
 def _credentials(tls: TlsConfig) -> grpc.ServerCredentials:

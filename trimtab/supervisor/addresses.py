@@ -1,37 +1,14 @@
-"""Addresses: which are on this machine, and whether a port can be taken."""
+"""Whether a port can be taken, and where a server is reached."""
 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 
+from trimtab.addresses import host_and_port
 from trimtab.supervisor.errors import ServiceFailed
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
-
-
-def host_and_port(target: str) -> tuple[str, int] | None:
-    """Host and port of a gRPC target; None for one that names neither, as `unix:` ones."""
-    bare = target.removeprefix("dns:///").removeprefix("ipv4:").removeprefix("ipv6:")
-    host, separator, port = bare.rpartition(":")
-    if not separator or not port.isdigit():
-        return None
-    return host.strip("[]"), int(port)
-
-
-def is_loopback(target: str) -> bool:
-    """True if the target is an address that only this machine can reach."""
-    address = host_and_port(target)
-    if address is None:
-        return False
-    host, _ = address
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def reachable(address: str) -> str:

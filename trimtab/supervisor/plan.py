@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trimtab.addresses import is_loopback
 from trimtab.client.channel import Tls
 from trimtab.config.run import RunConfig, ServeConfig
 from trimtab.config.server import ServerConfig
 from trimtab.model_path import within_roots
-from trimtab.supervisor.addresses import is_loopback
 from trimtab.supervisor.errors import ServiceFailed
 from trimtab.supervisor.probe import Presence, wait_presence
 from trimtab.supervisor.services import SERVICE_NAMES, ServiceName

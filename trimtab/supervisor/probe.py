@@ -11,9 +11,9 @@ from typing import Any
 from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from trimtab.addresses import host_and_port
 from trimtab.client.channel import Tls, open_channel
 from trimtab.errors import RemoteError
-from trimtab.supervisor.addresses import host_and_port
 from trimtab.supervisor.greeting import greet
 from trimtab.supervisor.services import PROGRAMS, ServiceName
 
