@@ -15,6 +15,7 @@ from trimtab.records.files import append_json_line, read_json_lines, write_atomi
 from trimtab.records.samples import SampleRecord, write_samples
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,4}")
+_SAMPLES_NAME = re.compile(r"step-(\d{6,})[-.]")
 
 
 class RunFolder:
@@ -137,28 +138,27 @@ class RunFolder:
 
         Gives `step` itself if nothing was recorded after it.
         """
-        rows = list(self.metrics())
-        last = max((int(row["step"]) for row in rows), default=0)
-        evaluations = list(self.evaluations())
+        tables = {
+            path: list(read_json_lines(path))
+            for path in (self.metrics_path, self.eval_metrics_path, self.weights_path)
+        }
         late_files = [
             path
             for pattern in ("samples/step-*.parquet", "eval/step-*.parquet")
             for path in self.path.glob(pattern)
-            if int(path.name[5:11]) > step
+            if (found := _SAMPLES_NAME.match(path.name)) and int(found[1]) > step
         ]
-        if last <= step and not late_files:
+        late_rows = any(row["step"] > step for rows in tables.values() for row in rows)
+        if not late_rows and not late_files:
             return step
+        last = max((int(row["step"]) for row in tables[self.metrics_path]), default=0)
         archive = self._next_archive()
         for path in late_files:
             target = archive / path.relative_to(self.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, target)
-        for path, records in (
-            (self.metrics_path, rows),
-            (self.eval_metrics_path, evaluations),
-            (self.weights_path, list(self.weights())),
-        ):
-            self._split_lines(path, records, step, archive)
+        for path, rows in tables.items():
+            self._split_lines(path, rows, step, archive)
         write_atomically(
             archive / "rollback.json",
             json.dumps({"step": step, "rolled_back_step": max(last, step)}).encode(),
