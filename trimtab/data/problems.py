@@ -44,7 +44,10 @@ def load_problems(
     """
     if config.generator == "arithmetic":
         count = config.count or _DEFAULT_GENERATED
-        made = arithmetic_problems(count, seed=config.seed, split=config.split)
+        try:
+            made = arithmetic_problems(count, seed=config.seed, split=config.split)
+        except ValueError as error:
+            raise ServiceError(Reason.CONFIG_INVALID, str(error), field=f"{field}.count") from error
         return [Problem(row, problem.prompt, (problem.answer,)) for row, problem in enumerate(made)]
     path = _checked_path(config, field, roots)
     problems = []
@@ -60,17 +63,17 @@ def load_problems(
 def _checked_path(config: DatasetConfig, field: str, roots: Sequence[Path] | None) -> Path:
     assert config.path is not None
     path = config.path.expanduser()
-    if not path.is_file():
-        raise ServiceError(
-            Reason.FILE_NOT_FOUND,
-            f"there is no file {path} (looked in {Path.cwd()})",
-            field=f"{field}.path",
-        )
     if roots is not None and not within_roots(path, roots):
         listed = ", ".join(str(root.resolve()) for root in roots)
         raise ServiceError(
             Reason.PATH_NOT_ALLOWED,
             f"{path} is outside the server's data_roots ({listed})",
+            field=f"{field}.path",
+        )
+    if not path.is_file():
+        raise ServiceError(
+            Reason.FILE_NOT_FOUND,
+            f"there is no file {path} (looked in {Path.cwd()})",
             field=f"{field}.path",
         )
     return path
@@ -83,7 +86,7 @@ def _rows(path: Path, field: str) -> Iterator[Mapping[str, Any]]:
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(path, field, str(error).splitlines()[0]) from error
     elif path.suffix in (".jsonl", ".json"):
-        with path.open(encoding="utf-8") as lines:
+        with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield _json_row(path, field, number, line)
@@ -91,9 +94,11 @@ def _rows(path: Path, field: str) -> Iterator[Mapping[str, Any]]:
         raise _unreadable(path, field, "use a .parquet or .jsonl file")
 
 
-def _json_row(path: Path, field: str, number: int, line: str) -> Mapping[str, Any]:
+def _json_row(path: Path, field: str, number: int, line: bytes) -> Mapping[str, Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, field, f"line {number} is not UTF-8") from error
     except ValueError as error:
         raise _unreadable(path, field, f"line {number} is not JSON: {error}") from error
     if not isinstance(row, dict):
