@@ -16,7 +16,7 @@ from trimtab.common.v1 import trajectory_pb2, weights_pb2
 from trimtab.errors import Reason, ServiceError
 from trimtab.learner.v1 import learner_pb2
 from trimtab.learner.v1.learner_pb2_grpc import LearnerServiceServicer
-from trimtab.weights.transfer import chunks
+from trimtab.weights.transfer import chunks, kind_name
 
 Context = aio.ServicerContext[Any, Any]
 _DEFAULT_PAGE, _MAX_PAGE = 100, 1000
@@ -124,10 +124,9 @@ class LearnerServicer(LearnerServiceServicer):
         """The current weights: manifest, then chunks."""
         kind = request.kind or weights_pb2.WEIGHTS_KIND_FULL
         if kind != weights_pb2.WEIGHTS_KIND_FULL:
-            name = weights_pb2.WeightsKind.Name(kind)
             raise ServiceError(
                 Reason.NOT_IMPLEMENTED,
-                f"this server does not export {name}: ask for FULL",
+                f"this server does not export {kind_name(kind)}: ask for FULL",
                 field="kind",
             )
         snapshot = await exported_weights(self._manager, request.run_id)

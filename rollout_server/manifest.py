@@ -9,7 +9,7 @@ from rollout_server.engine import Engine, TensorSpec
 from trimtab.common.v1 import weights_pb2
 from trimtab.errors import Reason, ServiceError
 from trimtab.weights.dtypes import dtype_name
-from trimtab.weights.transfer import TensorBytes
+from trimtab.weights.transfer import TensorBytes, kind_name
 
 _MOST_NAMES = 3
 """Of tensors in one error."""
@@ -25,10 +25,9 @@ def check_manifest(manifest: weights_pb2.WeightsManifest, engine: Engine) -> Non
     if manifest.kind == weights_pb2.WEIGHTS_KIND_UNSPECIFIED:
         raise ServiceError(Reason.INVALID_FIELD, "the kind is required", field="manifest.kind")
     if manifest.kind != weights_pb2.WEIGHTS_KIND_FULL:
-        name = weights_pb2.WeightsKind.Name(manifest.kind)
         raise ServiceError(
             Reason.NOT_IMPLEMENTED,
-            f"this server takes no {name} updates: send WEIGHTS_KIND_FULL",
+            f"this server takes no {kind_name(manifest.kind)} updates: send WEIGHTS_KIND_FULL",
             field="manifest.kind",
         )
     for name, count in Counter(tensor.name for tensor in manifest.tensors).items():

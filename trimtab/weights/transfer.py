@@ -64,6 +64,12 @@ def chunks(tensors: Sequence[TensorBytes]) -> Iterator[weights_pb2.WeightsChunk]
             )
 
 
+def kind_name(kind: int) -> str:
+    """The name of a kind of transfer; the number of one that this release does not know."""
+    known = weights_pb2.WeightsKind
+    return known.Name(known.ValueType(kind)) if kind in known.values() else f"kind {kind}"
+
+
 class FullReceiver:
     """Puts the chunks of a FULL transfer together and proves that nothing is missing or wrong."""
 
@@ -74,8 +80,10 @@ class FullReceiver:
             ServiceError: a field does not hold, or names appear twice.
         """
         if manifest.kind != weights_pb2.WEIGHTS_KIND_FULL:
-            name = weights_pb2.WeightsKind.Name(manifest.kind)
-            raise ServiceError(Reason.NOT_IMPLEMENTED, f"{name} updates are not taken: send FULL")
+            raise ServiceError(
+                Reason.NOT_IMPLEMENTED,
+                f"{kind_name(manifest.kind)} updates are not taken: send FULL",
+            )
         if not manifest.weights.digest:
             raise ServiceError(
                 Reason.INVALID_FIELD, "the digest is required", field="manifest.weights.digest"
