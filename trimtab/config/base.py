@@ -13,14 +13,20 @@ from trimtab.errors import ConfigError
 
 
 class Model(BaseModel):
-    """A part of a config: unknown keys are errors, values do not change."""
+    """A part of a config: unknown keys are errors, numbers are finite, values do not change."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
 
 M = TypeVar("M", bound=BaseModel)
+# The parser lets through what makes no date or no number, and what is nested too deeply.
+_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -33,6 +39,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", source=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("cannot be read: it is not UTF-8", source=str(path)) from error
     return parse_yaml(text, source=str(path))
 
 
@@ -44,10 +52,10 @@ def parse_yaml(text: str, *, source: str) -> dict[str, Any]:
     """
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise ConfigError(f"not YAML: {where}{problem}", source=source) from error
     if value is None:
         return {}
@@ -83,7 +91,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
             node = child
         try:
             node[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except _NOT_YAML as error:
             raise ConfigError(f"{text!r} is not YAML", field=path, source="command line") from error
     return result
 
@@ -112,7 +120,7 @@ def _first_problem(error: ValidationError, source: str) -> ConfigError:
     # Unknown keys first: a misspelt key often makes the right one missing as well.
     problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
-    field = ".".join(str(part) for part in first["loc"])
+    field = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
         message = "unknown key"
     elif first["type"] == "missing":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from trimtab.config.base import Model
 
@@ -37,10 +38,21 @@ class DatasetConfig(Model):
         return self
 
 
+def _file_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError(
+            f"{name!r} cannot be part of a file's name: use letters, digits, '.', '_' and '-'"
+        )
+    return name
+
+
+DatasetName = Annotated[str, AfterValidator(_file_name)]
+
+
 class DataConfig(Model):
     """What a run trains and evaluates on."""
 
     train: DatasetConfig | None = None
     """Problems to train on; needed unless the caller brings trajectories."""
-    eval: dict[str, DatasetConfig] = {}
+    eval: dict[DatasetName, DatasetConfig] = {}
     """Problems to evaluate on, by name."""
