@@ -58,18 +58,12 @@ async def evaluate(
         router,
         prompt_text=prompt_text,
     )
-    greedy_sampling = SamplingConfig(
-        temperature=0.0,
-        max_tokens=config.sampling.max_tokens,
-        stop=config.sampling.stop,
-        stop_token_ids=config.sampling.stop_token_ids,
-    )
     greedy = await collect(
         Batch(
             step=step,
             problems=named,
             samples_per_prompt=1,
-            sampling=sampling_proto(greedy_sampling, seed=0),
+            sampling=sampling_proto(_greedy(config.sampling), seed=0),
         ),
         pool,
         router,
@@ -88,6 +82,15 @@ async def evaluate(
             f"(limit {config.max_invalid_share:.1%}): {_first_detail(records)}",
         )
     return metrics, records
+
+
+def _greedy(sampling: SamplingConfig) -> SamplingConfig:
+    return SamplingConfig(
+        temperature=0.0,
+        max_tokens=sampling.max_tokens,
+        stop=sampling.stop,
+        stop_token_ids=sampling.stop_token_ids,
+    )
 
 
 def _metrics(
