@@ -38,9 +38,9 @@ class OldPolicy:
         """The samples' entropies as rows, zeros where masked."""
         return _rows([self.entropy[sample.id] for sample in samples], mask_BT)
 
-    def mean_entropy(self) -> float:
-        """Mean over all tokens, in nats."""
-        return float(torch.cat(list(self.entropy.values())).mean())
+    def mean_entropy(self, samples: Sequence[TrainingSample]) -> float:
+        """Mean over the samples' tokens, in nats."""
+        return float(torch.cat([self.entropy[sample.id] for sample in samples]).mean())
 
 
 def _rows(values: Sequence[torch.Tensor], mask_BT: torch.Tensor) -> torch.Tensor:

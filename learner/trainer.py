@@ -62,13 +62,14 @@ class Trainer:
         first = {sample.id for sample in plan[0]}
         self._visit([sample for sample in samples if sample.id not in first], old)
         updates = [self._update(mini, old, step) for mini in plan]
-        before = old.mean_entropy()
+        # A random part of the samples, the first mini-batch, tells how the entropy moved.
         after_policy = OldPolicy()
-        self._visit(samples, after_policy)
+        self._visit(plan[0], after_policy)
         return mean_metrics([metrics for metrics, _ in updates]) | {
-            "policy/entropy": before,
+            "policy/entropy": old.mean_entropy(samples),
             "entropy/change_predicted": sum(change for _, change in updates),
-            "entropy/change_measured": after_policy.mean_entropy() - before,
+            "entropy/change_measured": after_policy.mean_entropy(plan[0])
+            - old.mean_entropy(plan[0]),
             "train/updates": float(len(updates)),
             "adv/abs_max": max(abs(sample.advantage or 0.0) for sample in samples),
             "denominator/tokens": float(sum(sample.num_loss_tokens for sample in samples)),
