@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from trimtab.client.channel import Tls
 from trimtab.reward.v1 import reward_pb2
 from trimtab.reward.v1.reward_pb2_grpc import RewardServiceStub
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPLACED = "lone surrogates were replaced by U+FFFD before sending"
 
 
@@ -82,29 +84,32 @@ def _to_proto(item: Item | reward_pb2.ScoreItem) -> tuple[reward_pb2.ScoreItem, 
     """The item as it travels, and whether a text of it had to be mended."""
     if isinstance(item, reward_pb2.ScoreItem):
         return item, False
-    texts = [item.response, item.prompt, *item.references]
+    texts = [item.response, item.prompt, item.group_id, *item.references]
     clean = [_travelling(text) for text in texts]
+    metadata = _travelling(dict(item.metadata))
     proto = reward_pb2.ScoreItem(
         id=item.id,
         verifier=item.verifier,
         response=clean[0],
         prompt=clean[1],
-        references=clean[2:],
-        group_id=item.group_id,
+        group_id=clean[2],
+        references=clean[3:],
     )
-    if item.metadata:
-        metadata = Struct()
-        metadata.update(dict(item.metadata))
-        proto.metadata.CopyFrom(metadata)
+    if metadata:
+        struct = Struct()
+        struct.update(metadata)
+        proto.metadata.CopyFrom(struct)
     if item.timeout_s is not None:
         proto.timeout.FromNanoseconds(int(item.timeout_s * 1e9))
-    return proto, clean != texts
+    return proto, clean != texts or metadata != item.metadata
 
 
-def _travelling(text: str) -> str:
-    """The text as valid Unicode: a lone surrogate would fail the whole call."""
-    if text.isascii():
-        return text
-    return "".join(
-        "\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text
-    )
+def _travelling(value: Any) -> Any:
+    """The text, or the JSON value, in valid Unicode: a lone surrogate would fail the whole call."""
+    if isinstance(value, Mapping):
+        return {_travelling(key): _travelling(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_travelling(inner) for inner in value]
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return _SURROGATE.sub("\ufffd", value)
