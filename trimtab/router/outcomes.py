@@ -17,6 +17,8 @@ REWARDED: frozenset[int] = frozenset(
     }
 )
 """Outcomes that carry a reward; all others make the sample invalid."""
+_LONGEST_S = 10_000 * 365 * 86_400
+"""As protobuf bounds a Duration."""
 
 
 def outcome_name(outcome: int) -> str:
@@ -44,6 +46,10 @@ def checked(result: reward_pb2.ScoreResult) -> reward_pb2.ScoreResult:
 def _problem(result: reward_pb2.ScoreResult) -> str:
     if result.outcome not in Outcome.values() or not result.outcome:
         return f"outcome {result.outcome} is not known"
+    if result.cause not in outcome_pb2.Cause.values():
+        return f"cause {result.cause} is not known"
+    if not 0 <= result.elapsed.seconds < _LONGEST_S:
+        return f"an elapsed time of {result.elapsed.seconds} s cannot be"
     if result.outcome in REWARDED:
         if not result.HasField("reward"):
             return f"{outcome_name(result.outcome)} came without a reward"

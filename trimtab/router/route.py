@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Sequence
 
@@ -52,33 +53,45 @@ class Route:
 
         `deadline_s` bounds the whole, retries included; None: the route's own patience.
         """
+        ends_s = None if deadline_s is None else time.monotonic() + deadline_s
         size = self._config.batch_size
         batches = [items[start : start + size] for start in range(0, len(items), size)]
-        scored = await asyncio.gather(*(self._batch(batch, deadline_s) for batch in batches))
+        scored = await asyncio.gather(*(self._batch(batch, ends_s) for batch in batches))
         return [result for batch in scored for result in batch]
 
     async def _batch(
-        self, items: Sequence[AnyItem], deadline_s: float | None
+        self, items: Sequence[AnyItem], ends_s: float | None
     ) -> list[reward_pb2.ScoreResult]:
-        patience_s = self._config.patience_s
-        timeout_s = self._config.timeout_s
-        if deadline_s is not None:
-            patience_s, timeout_s = min(patience_s, deadline_s), min(timeout_s, deadline_s)
+        try:
+            async with asyncio.timeout(_left_s(ends_s)):
+                await self._slots.acquire()
+        except TimeoutError:
+            detail = f"no call to {self.target} could begin before the deadline"
+            return [failed(item.id, outcome_pb2.OUTCOME_UNAVAILABLE, detail) for item in items]
+        try:
+            results = await self._retried(items, ends_s)
+        except RemoteError as error:
+            return [_unreachable(item, error) for item in items]
+        finally:
+            self._slots.release()
+        return self._matched(items, results)
+
+    async def _retried(
+        self, items: Sequence[AnyItem], ends_s: float | None
+    ) -> list[reward_pb2.ScoreResult]:
         request_id = uuid.uuid4().hex
+
+        async def attempt() -> list[reward_pb2.ScoreResult]:
+            timeout_s = _shorter(self._config.timeout_s, _left_s(ends_s))
+            return await self._client.score(items, timeout_s=timeout_s, request_id=request_id)
+
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_is_mendable),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
-            stop=tenacity.stop_before_delay(patience_s),
+            stop=tenacity.stop_before_delay(_shorter(self._config.patience_s, _left_s(ends_s))),
             reraise=True,
         )
-        async with self._slots:
-            try:
-                results: list[reward_pb2.ScoreResult] = await retrying(
-                    self._client.score, items, timeout_s=timeout_s, request_id=request_id
-                )
-            except RemoteError as error:
-                return [_unreachable(item, error) for item in items]
-        return self._matched(items, results)
+        return await retrying(attempt)
 
     def _matched(
         self, items: Sequence[AnyItem], results: Sequence[reward_pb2.ScoreResult]
@@ -101,6 +114,14 @@ class Route:
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.close()
+
+
+def _left_s(ends_s: float | None) -> float | None:
+    return None if ends_s is None else max(ends_s - time.monotonic(), 0.0)
+
+
+def _shorter(limit_s: float, left_s: float | None) -> float:
+    return limit_s if left_s is None else min(limit_s, left_s)
 
 
 def _unreachable(item: AnyItem, error: RemoteError) -> reward_pb2.ScoreResult:
