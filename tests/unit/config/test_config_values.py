@@ -74,7 +74,7 @@ def test_a_server_dump_reads_back_to_the_same(
 
 def test_the_order_of_verifiers_is_that_of_the_file() -> None:
     for names in (["b", "a", "c"], ["c", "b", "a"]):
-        values = {"rewards": {name: {} for name in names}}
+        values: dict[str, Any] = {"rewards": {name: {} for name in names}}
         again = run_config(yaml.safe_load(dump_yaml(run_config(values))))
         assert list(again.rewards.verifiers) == names
 
