@@ -15,7 +15,7 @@ from grpc import aio
 
 from trimtab.errors import Reason, ServiceError
 from trimtab.server.logs import get_logger
-from trimtab.server.status import status_code, trailing_metadata
+from trimtab.server.status import status_code, status_message, trailing_metadata
 
 _log = get_logger("calls")
 _SLOW_FREE = ("/grpc.health.", "/grpc.reflection.")
@@ -153,5 +153,5 @@ async def _abort(context: Context, error: Exception, started_s: float) -> NoRetu
         message=error.message,
         elapsed_s=round(time.monotonic() - started_s, 4),
     )
-    await context.abort(code, error.message, cast(Any, trailing_metadata(error)))
+    await context.abort(code, status_message(error), cast(Any, trailing_metadata(error)))
     raise AssertionError("abort does not return")

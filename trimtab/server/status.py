@@ -12,7 +12,10 @@ from trimtab.errors import DOMAIN, STATUS_BY_REASON, Overloaded, ServiceError
 
 DETAILS_KEY = "grpc-status-details-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
-_MAX_MESSAGE_CHARS = 2000  # trailers travel in HTTP/2 headers, whose total size peers cap at 8 KiB
+# Trailers travel in HTTP/2 headers, whose total size peers cap at 8 KiB; the message is in them
+# three times, once percent-encoded.
+_MAX_MESSAGE_BYTES = 1500
+_MAX_FIELD_BYTES = 200
 
 
 def status_code(error: ServiceError) -> grpc.StatusCode:
@@ -20,17 +23,34 @@ def status_code(error: ServiceError) -> grpc.StatusCode:
     return grpc.StatusCode[STATUS_BY_REASON[error.reason]]
 
 
+def status_message(error: ServiceError) -> str:
+    """The error's message, cut and mended so that it can travel."""
+    return _fitting(error.message, _MAX_MESSAGE_BYTES)
+
+
+def _fitting(text: str, most_bytes: int) -> str:
+    """The text in valid Unicode, cut where its percent-encoding would get too long."""
+    valid = text.encode("utf-8", "replace").decode()
+    used_bytes = 0
+    for index, character in enumerate(valid):
+        plain = " " <= character <= "~" and character != "%"
+        used_bytes += 1 if plain else 3 * len(character.encode())
+        if used_bytes > most_bytes:
+            return f"{valid[:index]}..."
+    return valid
+
+
 def trailing_metadata(error: ServiceError) -> tuple[tuple[str, str | bytes], ...]:
     """The trailers that carry ErrorInfo, and what else the error has to say."""
-    message = error.message[:_MAX_MESSAGE_CHARS]
-    info_metadata = {**error.metadata, **({"field": error.field} if error.field else {})}
+    message = status_message(error)
+    field = _fitting(error.field, _MAX_FIELD_BYTES)
+    info_metadata = {**error.metadata, **({"field": field} if field else {})}
+    info_metadata = {key: _fitting(value, _MAX_FIELD_BYTES) for key, value in info_metadata.items()}
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=info_metadata)
     ]
-    if error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field, description=message
-        )
+    if field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     trailers: list[tuple[str, str | bytes]] = []
     if isinstance(error, Overloaded):
