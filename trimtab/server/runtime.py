@@ -26,6 +26,7 @@ _log = get_logger("server")
 TRANSPORT_CAP_BYTES = 64 << 20
 """gRPC's own cap: above it, its plain error; between ours and this one, ours with ErrorInfo."""
 
+_MAX_PORT = 65535
 _OPTIONS = (
     ("grpc.max_receive_message_length", TRANSPORT_CAP_BYTES),
     ("grpc.max_send_message_length", TRANSPORT_CAP_BYTES),
@@ -136,7 +137,7 @@ async def _set_health(
 def _listen(server: aio.Server, config: ServerConfig) -> str:
     """Binds the address and gives it with the port that was really taken."""
     host, separator, port = config.listen.rpartition(":")
-    if not separator or not port.isdigit():
+    if not separator or not port.isdigit() or int(port) > _MAX_PORT:
         raise ConfigError(f"{config.listen!r} is not HOST:PORT", field="listen")
     if config.tls is None and not (config.insecure or is_loopback_host(host)):
         raise ConfigError(
@@ -144,6 +145,8 @@ def _listen(server: aio.Server, config: ServerConfig) -> str:
             "or say --insecure if the network is trusted",
             field="listen",
         )
+    if int(port) and (problem := _bind_problem(host, int(port))):
+        raise ConfigError(f"cannot listen on {config.listen}: {problem}", field="listen")
     try:
         if config.tls is None:
             bound = server.add_insecure_port(config.listen)
@@ -151,13 +154,15 @@ def _listen(server: aio.Server, config: ServerConfig) -> str:
             bound = server.add_secure_port(config.listen, _credentials(config.tls))
     except RuntimeError as error:
         raise ConfigError(
-            f"cannot listen on {config.listen}: {_bind_problem(host, int(port))}", field="listen"
+            f"cannot listen on {config.listen}: the address does not exist here, or may not be "
+            "bound, or the TLS files do not hold: see the log above",
+            field="listen",
         ) from error
     return f"{host}:{bound}"
 
 
 def _bind_problem(host: str, port: int) -> str:
-    """Why an address cannot be bound: gRPC does not say, so the system is asked."""
+    """Says if the port is in use: gRPC would not, so the system is asked."""
     bare = host.strip("[]")
     family = socket.AF_INET6 if ":" in bare else socket.AF_INET
     try:
@@ -165,7 +170,7 @@ def _bind_problem(host: str, port: int) -> str:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return "the port is in use: stop what listens there, or choose another"
-    return "the address does not exist here, or may not be bound: choose another"
+    return ""
 
 
 def _credentials(tls: TlsConfig) -> grpc.ServerCredentials:
