@@ -7,15 +7,15 @@ import sys
 
 from trimtab.config.learner import LearnerServerConfig
 from trimtab.server.main import run_server
+from trimtab.server.torch_threads import let_waiting_threads_rest
 
 
 def main() -> int:
     """Serves until SIGTERM; gives the exit status."""
-    # Threads of torch that wait must sleep: on a busy machine spinning ones made steps ten times
-    # slower. Read when torch is loaded, so it is set before.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_waiting_threads_rest()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # What was set above counts only if it is set before torch is imported.
     from learner.build import build
 
     return run_server("learner", LearnerServerConfig, build)

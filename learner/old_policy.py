@@ -28,6 +28,18 @@ class OldPolicy:
                 self.logp[sample.id] = rows.logp_BT[index][mask_T].detach()
                 self.entropy[sample.id] = rows.entropy_BT[index][mask_T].detach()
 
+    def remember_reported(self, samples: Sequence[TrainingSample], device: torch.device) -> None:
+        """Keeps what the sampler reported, where it reported log-probs and exact entropies."""
+        for sample in samples:
+            if len(sample.rollout_logprobs) and len(sample.rollout_entropies):
+                own = torch.as_tensor(sample.loss_mask, dtype=torch.bool)
+                for kept, reported in (
+                    (self.logp, sample.rollout_logprobs),
+                    (self.entropy, sample.rollout_entropies),
+                ):
+                    values = torch.as_tensor(reported, dtype=torch.float32)
+                    kept[sample.id] = values[own].to(device)
+
     def logp_rows(self, samples: Sequence[TrainingSample], mask_BT: torch.Tensor) -> torch.Tensor:
         """The samples' log-probs as rows, zeros where masked."""
         return _rows([self.logp[sample.id] for sample in samples], mask_BT)

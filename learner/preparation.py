@@ -165,7 +165,7 @@ def _check_rollout(
             f"rollout servers serve different types: {', '.join(sorted(dtypes))}",
             field="rollout.targets",
         )
-    session.serving_dtype = dtypes.pop()  # type: ignore[assignment]
+    session.set_serving_dtype(dtypes.pop())
 
 
 def _check_targets(config: RunConfig, allowed: Sequence[str], *, external: bool) -> None:

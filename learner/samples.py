@@ -24,6 +24,8 @@ class TrainingSample:
     """None if the sample is invalid."""
     rollout_logprobs: Sequence[float] = ()
     """As the sampler reported them; empty: unknown."""
+    rollout_entropies: Sequence[float] = ()
+    """As the sampler reported them, exact; empty: unknown."""
     given_advantages: Sequence[float] = ()
     """Advantages that the caller computed; empty: computed from rewards."""
     advantage: float | None = None

@@ -34,7 +34,7 @@ class Session:
         self._threads = threads
         self._policy: Policy | None = None
         self._trainer: Trainer | None = None
-        self.serving_dtype = config.model.dtype
+        self.serving_dtype: str = config.model.dtype
         """Element type in which weights are exported."""
 
     @property
@@ -67,6 +67,14 @@ class Session:
         if checkpoint is not None:
             trainer.restore(checkpoint.trainer_state())
         self._policy, self._trainer = policy, trainer
+
+    def set_serving_dtype(self, serving_dtype: str) -> None:
+        """Exports in this type, and takes the servers' log-probs where they compute alike."""
+        self.serving_dtype = serving_dtype
+        assert self._trainer is not None
+        dtypes = {serving_dtype, self._config.model.dtype}
+        if self._config.train.old_logprobs == "auto":
+            self._trainer.trust_rollout = dtypes == {"float32"}
 
     async def train(self, samples: Sequence[TrainingSample], step: int) -> dict[str, float]:
         """One training step; gives its metrics."""

@@ -47,6 +47,8 @@ class Trainer:
             weight_decay=options.weight_decay,
             fused=True,
         )
+        self.trust_rollout = config.old_logprobs == "rollout"
+        """True takes the samplers' log-probs and entropies for those before the step."""
         self._updates = 0
         self._random = random.Random(seed)
 
@@ -58,9 +60,11 @@ class Trainer:
         self._set_advantages(samples)
         plan = self._mini_batches(samples)
         old = OldPolicy()
+        if self.trust_rollout:
+            old.remember_reported(samples, self.policy.device)
         # The first mini-batch's own forward pass shows the policy before the step.
-        first = {sample.id for sample in plan[0]}
-        self._visit([sample for sample in samples if sample.id not in first], old)
+        known = old.logp.keys() | {sample.id for sample in plan[0]}
+        self._visit([sample for sample in samples if sample.id not in known], old)
         updates = [self._update(mini, old, step) for mini in plan]
         # A random part of the samples, the first mini-batch, tells how the entropy moved.
         after_policy = OldPolicy()

@@ -71,6 +71,11 @@ def training_sample(sample: rollout_pb2.Sample, verdict: SampleReward) -> Traini
         loss_mask=[False] * num_prompt + [True] * num_tokens,
         reward=verdict.reward,
         rollout_logprobs=[0.0] * num_prompt + list(sample.logprobs),
+        rollout_entropies=(
+            [0.0] * num_prompt + list(sample.entropies)
+            if sample.entropy_kind == sampling_pb2.ENTROPY_KIND_EXACT
+            else []
+        ),
     )
 
 
@@ -128,6 +133,11 @@ def trajectory_sample(index: int, trajectory: trajectory_pb2.Trajectory) -> Trai
         loss_mask=list(trajectory.loss_mask),
         reward=trajectory.reward if rewarded else None,
         rollout_logprobs=list(trajectory.logprobs),
+        rollout_entropies=(
+            list(trajectory.entropies)
+            if trajectory.entropy_kind == sampling_pb2.ENTROPY_KIND_EXACT
+            else []
+        ),
         given_advantages=list(trajectory.advantages) if rewarded else [],
     )
 

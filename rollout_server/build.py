@@ -12,6 +12,7 @@ from trimtab.config.rollout import RolloutServerConfig
 from trimtab.fingerprint import chat_template_digest, tokenizer_fingerprint
 from trimtab.rollout.v1 import rollout_pb2, rollout_pb2_grpc
 from trimtab.server.runtime import ServiceSpec
+from trimtab.server.torch_threads import let_waiting_threads_rest
 
 
 def build(config: RolloutServerConfig) -> ServiceSpec:
@@ -22,9 +23,8 @@ def build(config: RolloutServerConfig) -> ServiceSpec:
     """
     if not config.model.allow_hub:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    # Threads that spin while they wait starve the others when cores are shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Both variables count only if they are set before these are imported.
+    let_waiting_threads_rest()
+    # What was set above counts only if it is set before these are imported.
     from rollout_server.transformers_engine.engine import TransformersEngine
     from rollout_server.transformers_engine.loading import load_model
 

@@ -29,7 +29,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
 
 async def test_a_run_trains_records_and_pushes(servers: Trio) -> None:
     heldout = {"generator": "arithmetic", "split": "heldout", "count": 6}
-    config = servers.config(data={"eval": {"heldout": heldout}})
+    config = servers.config(
+        data={"eval": {"heldout": heldout}}, train={"old_logprobs": "recompute"}
+    )
     async with client_of(servers.learner) as client:
         events = await run_to_end(client, "demo/steer", config)
         run = await client.get_run("demo/steer")

@@ -18,7 +18,10 @@ from trimtab.weights.transfer import TensorBytes, chunks
 
 _PUSHES_AT_ONCE = 2
 _RETRY_PAUSE_S = 0.5
-_MENDABLE = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED", "CANCELLED", "UNKNOWN"})
+_ASKING_S = 10.0
+_MENDABLE = frozenset(
+    {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED", "CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED"}
+)
 
 Event = rollout_pb2.Sample | rollout_pb2.PromptError
 
@@ -184,7 +187,7 @@ class RolloutPool:
             events.put_nowait(None)
 
     async def _bring_up(self) -> list[rollout_pb2.WeightsProof]:
-        """Gives the current weights to every server that lacks them."""
+        """Asks every server that is not ready, and gives it the current weights if it lacks them."""
         give_up_s = time.monotonic() + self._patience_s
         trouble = "no address"
         proofs: list[rollout_pb2.WeightsProof] = []
@@ -211,14 +214,13 @@ class RolloutPool:
         replica = self._replicas[address]
         async with self._pushing:
             proof = None
-            if self._snapshot is not None:
-                info = await replica.get_info()
-                if info.weights != self._snapshot.manifest.weights:
-                    proof = await replica.update_weights(
-                        self._snapshot.manifest,
-                        chunks(self._snapshot.tensors),
-                        timeout_s=self._call_timeout_s,
-                    )
+            info = await replica.get_info(timeout_s=min(_ASKING_S, self._call_timeout_s))
+            if self._snapshot and info.weights != self._snapshot.manifest.weights:
+                proof = await replica.update_weights(
+                    self._snapshot.manifest,
+                    chunks(self._snapshot.tensors),
+                    timeout_s=self._call_timeout_s,
+                )
             self._ready.add(address)
             return proof
 

@@ -147,6 +147,9 @@ class TrainConfig(Model):
     """Most tokens, padding included, of one forward and backward pass."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """Optimiser."""
+    old_logprobs: Literal["auto", "recompute", "rollout"] = "auto"
+    """Log-probs and entropies of the policy before the step: computed again by the learner, or
+    those that came with the samples; auto: the latter where both sides use float32."""
     max_staleness: Literal[0] = 0
     """Versions that a sample may be behind the weights that it trains; 0: generation and training
     take turns."""

@@ -129,6 +129,23 @@ def test_micro_batches_do_not_change_the_step(preset: str) -> None:
         assert one[name] == pytest.approx(many[name], rel=1e-3, abs=1e-7), name
 
 
+def test_what_the_sampler_reports_serves_as_the_old_policy() -> None:
+    recomputed, reported = tiny_policy(), tiny_policy()
+    optimizer = {"lr": 0.1, "eps": 1.0}
+    expected = trainer(recomputed, optimizer=optimizer).step(samples(recomputed), 0)
+    made = samples(reported)
+    rows = reported.statistics(made, temperature=1.0, gradient=False)
+    for index, sample in enumerate(made):
+        first, own = sample.first_loss_index, rows.mask_BT[index] > 0
+        sample.rollout_logprobs = [0.0] * first + rows.logp_BT[index][own].tolist()
+        sample.rollout_entropies = [0.0] * first + rows.entropy_BT[index][own].tolist()
+    worker = trainer(reported, optimizer=optimizer, old_logprobs="rollout")
+    found = worker.step(made, 0)
+    moved = (flat_weights(recomputed) - flat_weights(tiny_policy())).abs().max()
+    assert (flat_weights(recomputed) - flat_weights(reported)).abs().max() < 1e-3 * moved
+    assert found["policy/entropy"] == pytest.approx(expected["policy/entropy"], abs=1e-5)
+
+
 def test_micro_batches_hold_their_bound_and_every_sample() -> None:
     made = samples(tiny_policy())
     batches = micro_batches(made, 40)
