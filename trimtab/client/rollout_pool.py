@@ -187,7 +187,7 @@ class RolloutPool:
             events.put_nowait(None)
 
     async def _bring_up(self) -> list[rollout_pb2.WeightsProof]:
-        """Asks every server that is not ready, and gives it the current weights if it lacks them."""
+        """Asks every server that is not ready; gives the current weights to those without them."""
         give_up_s = time.monotonic() + self._patience_s
         trouble = "no address"
         proofs: list[rollout_pb2.WeightsProof] = []
