@@ -6,8 +6,6 @@ import signal
 import sys
 from types import FrameType
 
-from trimtab.cli.app import create_app
-from trimtab.cli.console import errors
 from trimtab.errors import ConfigError, TrimtabError
 
 __all__ = ["main"]
@@ -16,6 +14,12 @@ __all__ = ["main"]
 def main() -> None:
     """Runs the command and ends the process: 0 fine, 1 failed, 2 wrong usage, 130 interrupted."""
     signal.signal(signal.SIGINT, _interrupt)
+    try:
+        from trimtab.cli.app import create_app
+    except ModuleNotFoundError as error:
+        # The bare package is the client SDK: the command line comes with an extra.
+        sys.stderr.write(f"error: {error.name} is not installed: pip install 'trimtab[cli]'\n")
+        sys.exit(2)
     try:
         create_app()(prog_name="trimtab")
     except ConfigError as error:
@@ -32,4 +36,6 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def _show(error: Exception) -> None:
+    from trimtab.cli.console import errors
+
     errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)

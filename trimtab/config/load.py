@@ -23,14 +23,15 @@ def load_server_config(
     Raises:
         ConfigError: the file cannot be read, or a field does not hold.
     """
-    values = _server_values(read_yaml(path), service, path) if path is not None else {}
+    values = read_yaml(path) if path is not None else {}
     source = str(path) if path is not None else "command line"
+    if "serve" in values:
+        source = f"{source}: serve.{service}"
+        values = _server_values(values, service, path)
     return validate(model, override(values, assignments), source=source)
 
 
-def _server_values(values: dict[str, Any], service: str, path: Path) -> dict[str, Any]:
-    if "serve" not in values:
-        return values
+def _server_values(values: dict[str, Any], service: str, path: Path | None) -> dict[str, Any]:
     section = values["serve"] or {}
     part = section.get(service) or {} if isinstance(section, dict) else None
     if not isinstance(part, dict):
