@@ -15,8 +15,9 @@ from rollout_server.engine import (
 )
 from rollout_server.requests import BadPrompt
 from rollout_server.weights import Proof
-from trimtab.common.v1 import sampling_pb2, tensor_pb2, weights_pb2
+from trimtab.common.v1 import sampling_pb2, weights_pb2
 from trimtab.rollout.v1 import rollout_pb2
+from trimtab.tensors import to_tensor
 
 _FINISH_REASON = {
     Finish.EOS: sampling_pb2.FINISH_REASON_EOS,
@@ -96,6 +97,7 @@ def duration(seconds: float) -> Duration:
 
 def _sample(sample: FinishedSample) -> rollout_pb2.Sample:
     exact = sample.entropies is not None
+    state_D = sample.prompt_hidden_state
     return rollout_pb2.Sample(
         prompt_id=sample.prompt.prompt_id,
         sample_index=sample.sample_index,
@@ -113,20 +115,10 @@ def _sample(sample: FinishedSample) -> rollout_pb2.Sample:
             weights_pb2.WeightsSpan(first_token=0, weights=weights_message(sample.weights))
         ],
         kept_set_sizes=sample.kept_set_sizes,
-        prompt_hidden_state=_hidden_state(sample),
+        prompt_hidden_state=(
+            to_tensor(state_D, name="prompt_hidden_state") if state_D is not None else None
+        ),
         timing=rollout_pb2.SampleTiming(
             waiting=duration(sample.waiting_s), generating=duration(sample.generating_s)
         ),
-    )
-
-
-def _hidden_state(sample: FinishedSample) -> tensor_pb2.Tensor | None:
-    state_D = sample.prompt_hidden_state
-    if state_D is None:
-        return None
-    return tensor_pb2.Tensor(
-        name="prompt_hidden_state",
-        dtype=tensor_pb2.DATA_TYPE_FLOAT32,
-        shape=state_D.shape,
-        data=state_D.astype("<f4").tobytes(),
     )

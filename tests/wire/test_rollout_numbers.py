@@ -15,6 +15,7 @@ from tests.unit.rollout.reference import Probs, entropy, final_distribution, sof
 from tests.wire.rollout_server_process import PROMPTS, RolloutServer, running_rollout_server
 from trimtab.common.v1 import sampling_pb2
 from trimtab.rollout.v1 import rollout_pb2
+from trimtab.tensors import to_array
 
 Params = sampling_pb2.SamplingParams
 EOS = 2
@@ -96,7 +97,7 @@ def test_every_number_is_that_of_a_plain_forward_pass(
             top_p=params.top_p or 1.0,
         )
         logits_GV, hidden = full_forward(model, sample)
-        state = np.frombuffer(sample.prompt_hidden_state.data, dtype="<f4")
+        state = to_array(sample.prompt_hidden_state)
         np.testing.assert_allclose(state, hidden, atol=1e-4)
         for position, (token, logits_V) in enumerate(zip(sample.token_ids, logits_GV, strict=True)):
             plain = softmax(logits_V, reference.temperature or 1.0)
