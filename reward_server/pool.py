@@ -47,6 +47,7 @@ class WorkerPool:
         self._max_items = max_items
         self._queue: asyncio.Queue[Job] = asyncio.Queue()
         self._loops: list[asyncio.Task[None]] = []
+        self._closing = False
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done with the reason when no worker can be started any more."""
 
@@ -85,6 +86,7 @@ class WorkerPool:
 
     async def close(self) -> None:
         """Ends every worker; unfinished items get no verdict."""
+        self._closing = True
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -92,7 +94,8 @@ class WorkerPool:
 
     async def _keep(self, worker: WorkerProcess | None) -> None:
         """Serves the queue with one worker at a time, replacing it when it is gone or spent."""
-        while True:
+        # A cancellation that comes together with a worker's answer can get lost on the way here.
+        while not self._closing:
             if worker is None:
                 worker = await self._spawn()
             job = await self._queue.get()

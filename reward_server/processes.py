@@ -65,7 +65,8 @@ class WorkerProcess:
 
     async def _death(self) -> WorkerDied:
         try:
-            status = await asyncio.wait_for(asyncio.shield(self.exited), _END_TIMEOUT_S)
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                status = await asyncio.shield(self.exited)
         except TimeoutError:
             return WorkerDied("the worker closed its connection")
         if status >= 0:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, cast
 
 import grpc
@@ -78,7 +79,7 @@ class CallBoundary(aio.ServerInterceptor):
         return handle
 
     def _streaming(
-        self, method: str, inner: Callable[..., AsyncIterator[Message]], request_streaming: bool
+        self, method: str, inner: Callable[..., AsyncGenerator[Message]], request_streaming: bool
     ) -> Callable[..., AsyncIterator[Message]]:
         async def handle(request: Any, context: Context) -> AsyncIterator[Message]:
             started_s = time.monotonic()
@@ -86,8 +87,10 @@ class CallBoundary(aio.ServerInterceptor):
             try:
                 async with asyncio.timeout(self._missing_deadline_s(context)):
                     checked = self._checked(request, request_streaming)
-                    async for response in inner(checked, context):
-                        yield response
+                    # Closed at once when the call ends early, not when garbage is collected.
+                    async with contextlib.aclosing(inner(checked, context)) as responses:
+                        async for response in responses:
+                            yield response
             except Exception as error:  # noqa: BLE001 - the outermost boundary
                 await _abort(context, error, started_s)
 

@@ -23,6 +23,7 @@ from trimtab.server.boundary import CallBoundary
 from trimtab.server.logs import get_logger
 
 _log = get_logger("server")
+_STOP_MARGIN_S = 5.0
 TRANSPORT_CAP_BYTES = 64 << 20
 """gRPC's own cap: above it, its plain error; between ours and this one, ours with ErrorInfo."""
 
@@ -105,11 +106,20 @@ async def serve(spec: ServiceSpec, config: ServerConfig) -> int:
             _log.info("draining", grace_s=config.drain_grace_s)
         await asyncio.sleep(config.drain_delay_s)
         await spec.drain()
-        await server.stop(0 if reason else config.drain_grace_s)
+        await _stop(server, 0 if reason else config.drain_grace_s)
         return 1 if reason else 0
     finally:
-        await server.stop(0)
+        await _stop(server, 0)
         await spec.close()
+
+
+async def _stop(server: aio.Server, grace_s: float) -> None:
+    """Ends the calls, but never waits for gRPC much longer than the grace."""
+    stopping = asyncio.ensure_future(server.stop(grace_s))
+    await asyncio.wait({stopping}, timeout=grace_s + _STOP_MARGIN_S)
+    if not stopping.done():
+        _log.warning("calls did not end", grace_s=grace_s)
+        stopping.cancel()
 
 
 async def _stop_or_failure(
