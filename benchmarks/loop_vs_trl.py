@@ -1,8 +1,8 @@
 """The three-service loop beside TRL's GRPOTrainer on the same work, block by block in turn.
 
 Work of an iteration: 32 prompts x 8 samples of at most 24 tokens on the bundled model, T = 1, one
-pass in four optimiser steps of 64 samples, no KL term. Both sides get the same threads; ours are
-three processes that take turns (`max_staleness: 0`). Every iteration is timed by the wall clock
+pass in four optimiser steps of 64 samples, no KL term. Both train with the same threads; ours are
+three processes that take turns (`max_staleness: 0`), and generation takes one thread by itself. Every iteration is timed by the wall clock
 from record to record, so that ours includes scoring, pushing weights and writing the run folder.
 
     make bench            or   python benchmarks/loop_vs_trl.py --pairs 5 --iterations 12
@@ -56,7 +56,6 @@ def our_config(iterations: int, threads: int) -> dict[str, Any]:
         },
         "checkpoint": {"every": iterations},
         "serve": {
-            "rollout": {"transformers": {"threads": threads}},
             "reward": {
                 "workers": 1,
                 "verifiers": {"numeric": {"type": "numeric", "extract": "after_last_equals"}},

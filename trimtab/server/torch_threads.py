@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_SPINS = "2000"
+_SPINS = "5000"
 
 
 def let_waiting_threads_rest() -> None:
