@@ -2,8 +2,9 @@
 
 Work of an iteration: 32 prompts x 8 samples of at most 24 tokens on the bundled model, T = 1, one
 pass in four optimiser steps of 64 samples, no KL term. Both train with the same threads; ours are
-three processes that take turns (`max_staleness: 0`), and generation takes one thread by itself. Every iteration is timed by the wall clock
-from record to record, so that ours includes scoring, pushing weights and writing the run folder.
+three processes that take turns (`max_staleness: 0`), and generation takes one thread by itself.
+Every iteration is timed by the wall clock from record to record, so that ours includes scoring,
+pushing weights and writing the run folder.
 
     make bench            or   python benchmarks/loop_vs_trl.py --pairs 5 --iterations 12
 """
