@@ -10,9 +10,8 @@ _SPINS = "5000"
 def let_waiting_threads_rest() -> None:
     """Makes OpenMP threads spin only briefly before they sleep, unless the user chose otherwise.
 
-    By default they spin for milliseconds, which makes steps several times slower as soon as
-    anything else runs on the cores. Sleeping at once costs steps on a quiet machine half as much
-    again; this many spins cost little in either case.
+    By default they spin so long that a step becomes several times slower as soon as anything else
+    runs on the cores; threads that sleep at once make it slower on a quiet machine too.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
