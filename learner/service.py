@@ -20,6 +20,7 @@ from trimtab.weights.transfer import chunks, kind_name
 
 Context = aio.ServicerContext[Any, Any]
 _DEFAULT_PAGE, _MAX_PAGE = 100, 1000
+_REMEMBERED_CHECKPOINTS = 1024
 _STATES = {
     State.STARTING: learner_pb2.RUN_STATE_STARTING,
     State.RUNNING: learner_pb2.RUN_STATE_RUNNING,
@@ -36,6 +37,7 @@ class LearnerServicer(LearnerServiceServicer):
     def __init__(self, manager: RunManager) -> None:
         """Serves the manager's runs."""
         self._manager = manager
+        self._saved: dict[tuple[str, str], learner_pb2.SaveCheckpointResponse] = {}
 
     async def CreateRun(
         self, request: learner_pb2.CreateRunRequest, context: Context
@@ -138,10 +140,18 @@ class LearnerServicer(LearnerServiceServicer):
         self, request: learner_pb2.SaveCheckpointRequest, context: Context
     ) -> learner_pb2.SaveCheckpointResponse:
         """Writes a checkpoint between two steps."""
+        key = (request.run_id, request.request_id)
+        if key in self._saved:
+            return self._saved[key]
         run, path = await self._manager.save_checkpoint(request.run_id)
-        return learner_pb2.SaveCheckpointResponse(
+        response = learner_pb2.SaveCheckpointResponse(
             step=run.durable_step, path=path, weights=run.weights
         )
+        if request.request_id:
+            self._saved[key] = response
+            while len(self._saved) > _REMEMBERED_CHECKPOINTS:
+                del self._saved[next(iter(self._saved))]
+        return response
 
 
 async def _received_step(

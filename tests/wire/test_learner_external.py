@@ -191,6 +191,19 @@ async def test_invalid_samples_are_out_of_loss_and_statistics(
     assert samples["advantage"].iloc[1:].sum() == pytest.approx(0, abs=1e-5)
 
 
+async def test_a_repeated_checkpoint_request_is_answered_from_the_first(
+    client: LearnerClient,
+) -> None:
+    name = await opened(client)
+    await client.train_step(name, 1, trajectories(), timeout_s=TIMEOUT_S)
+    first = await client.save_checkpoint(name, request_id="c1")
+    await client.train_step(name, 2, trajectories(), timeout_s=TIMEOUT_S)
+    again = await client.save_checkpoint(name, request_id="c1")
+    other = await client.save_checkpoint(name, request_id="c2")
+    assert (first.step, again.step, other.step) == (1, 1, 2)
+    assert again == first
+
+
 async def test_a_cut_stream_trains_nothing(client: LearnerClient, learner: Service) -> None:
     name = await opened(client)
     with grpc.insecure_channel(learner.target) as channel:

@@ -117,12 +117,12 @@ class LearnerClient(ServiceClient):
             yield message
 
     async def save_checkpoint(
-        self, run_id: str, *, timeout_s: float = 300.0
+        self, run_id: str, *, request_id: str = "", timeout_s: float = 300.0
     ) -> learner_pb2.SaveCheckpointResponse:
-        """Writes a checkpoint now.
+        """Writes a checkpoint now; repeats of one `request_id` are answered from the first.
 
         Raises:
             RemoteError: the call failed.
         """
-        request = learner_pb2.SaveCheckpointRequest(run_id=run_id)
+        request = learner_pb2.SaveCheckpointRequest(request_id=request_id, run_id=run_id)
         return await self._result(self._stub.SaveCheckpoint(request, timeout=timeout_s))
