@@ -72,6 +72,7 @@ class RewardApp:
             server=f"trimtab {__version__}",
             offers=self._offers(),
             sandbox_level=self._sandbox_level(),
+            sandbox_lacks=[],
             max_items=config.max_items,
             max_response_bytes=config.max_response_bytes,
             max_message_bytes=config.max_message_bytes,

@@ -28,6 +28,8 @@ class Result:
     """Who judged; empty: nobody."""
     elapsed_s: float = 0.0
     """Time spent on the item."""
+    cached: bool = False
+    """True if the verdict had been found before."""
     origin: object = None
     """The result as another server gave it, to be passed on whole; none: judged here."""
 
@@ -110,16 +112,16 @@ class Judge:
             refused = _refused(item, Outcome.RESOURCE_EXHAUSTED, problem, cause=Cause.ITEM)
             return replace(refused, verifier_version=verifier.version)
         started_s = time.monotonic()
-        verdict = verifier.quick(item)
-        if verdict is not None:
+        found = verifier.quick(item)
+        if isinstance(found, Verdict):
             return Result(
                 id=item.id,
-                verdict=shortened(verdict),
+                verdict=shortened(found),
                 verifier_version=verifier.version,
                 elapsed_s=time.monotonic() - started_s,
             )
         timeout_s = min(item.timeout_s or self._item_deadline_s, self._item_deadline_s)
-        job = self._pool.submit(name, item.response, item.references, timeout_s=timeout_s)
+        job = self._pool.submit(name, found, timeout_s=timeout_s)
         return _PoolWork(item, job, self._pool, verifier.version)
 
     def forward(self, name: str, items: Sequence[Item], deadline_s: float) -> list[Work]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from reward_server import frames
 from reward_server.processes import Nursery, SpawnFailed, WorkerDied, WorkerProcess
-from reward_server.verifiers.base import Cause, Outcome, Verdict, failed
+from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, failed
 from reward_server.worker import from_reply
 from trimtab.server.logs import get_logger
 
@@ -61,14 +60,13 @@ class WorkerPool:
         self.limited = all(worker.limited for worker in workers)
         self._loops = [asyncio.create_task(self._keep(worker)) for worker in workers]
 
-    def submit(
-        self, verifier: str, response: str, references: Sequence[str], *, timeout_s: float
-    ) -> Job:
-        """Queues an item; `Job.done` gets its verdict."""
+    def submit(self, verifier: str, question: Question, *, timeout_s: float) -> Job:
+        """Queues a question to the verifier of that name; `Job.done` gets its verdict."""
         request = {
             "verifier": verifier,
-            "response": response,
-            "references": list(references),
+            "kind": question.kind,
+            "texts": question.texts,
+            "references": question.references,
             "timeout_s": timeout_s,
         }
         job = Job(request, timeout_s, asyncio.get_running_loop().create_future())

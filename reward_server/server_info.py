@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SandboxLevel = Literal["NONE", "PROCESS", "LIMITS"]
+SandboxLevel = Literal["NONE", "PROCESS", "LIMITS", "JACKET", "ISOLATED"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class ServerInfo:
     """The first one is used where an item names none."""
     sandbox_level: SandboxLevel
     """How well model text is locked in."""
+    sandbox_lacks: Sequence[str]
+    """What the system lacks for a higher level, one line each."""
     max_items: int
     """Most items in one call."""
     max_response_bytes: int

@@ -75,6 +75,7 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
             running_count=info.running_count,
             waiting_count=info.waiting_count,
             max_waiting_count=info.max_waiting_count,
+            sandbox_lacks=info.sandbox_lacks,
         )
         for offer in info.offers:
             verifier = response.verifiers.add(
@@ -123,6 +124,9 @@ def to_message(result: Result) -> reward_pb2.ScoreResult:
         cause=outcome_pb2.Cause.Value(f"CAUSE_{verdict.cause}"),
         verifier_version=result.verifier_version,
         elapsed=_duration(result.elapsed_s),
+        components=verdict.components,
+        cached=result.cached,
+        confidence=verdict.confidence,
     )
 
 

@@ -14,7 +14,7 @@ from reward_server.limits import (
     limit_resources,
     peak_memory_bytes,
 )
-from reward_server.verifiers.base import Cause, Outcome, Verdict, Verifier, failed
+from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, Verifier, failed
 
 _SPENT_SHARE = 0.5
 # Algebra libraries swallow MemoryError and then call the answer wrong; this close to the limit that
@@ -35,7 +35,12 @@ def run(fd: int, verifiers: Mapping[str, Verifier], *, memory_bytes: int, parent
     frames.send(fd, {"limited": limit_resources(memory_bytes)})
     while (request := frames.receive(fd)) is not None:
         limit_cpu(request["timeout_s"])
-        verdict = judge(verifiers[request["verifier"]], request["response"], request["references"])
+        question = Question(
+            kind=request["kind"],
+            texts=tuple(request["texts"]),
+            references=tuple(request["references"]),
+        )
+        verdict = judge(verifiers[request["verifier"]], question)
         peak_share = peak_memory_bytes() / memory_bytes
         if peak_share > _STARVED_SHARE and verdict.outcome is Outcome.INCORRECT:
             verdict = _starved()
@@ -44,10 +49,10 @@ def run(fd: int, verifiers: Mapping[str, Verifier], *, memory_bytes: int, parent
         frames.send(fd, to_reply(verdict, retire=spent))
 
 
-def judge(verifier: Verifier, response: str, references: list[str]) -> Verdict:
+def judge(verifier: Verifier, question: Question) -> Verdict:
     """The verdict, whatever the verifier does with the text."""
     try:
-        return verifier.judge(response, references)
+        return verifier.judge(question)
     except MemoryError:
         return _starved()
     except RecursionError:
@@ -67,6 +72,8 @@ def to_reply(verdict: Verdict, *, retire: bool) -> dict[str, Any]:
         "answer": verdict.extracted_answer[:1000],
         "detail": verdict.detail[:1000],
         "cause": verdict.cause.value,
+        "components": dict(verdict.components),
+        "confidence": verdict.confidence,
         "retire": retire,
     }
 
@@ -84,8 +91,10 @@ def from_reply(reply: Mapping[str, Any]) -> Verdict:
             extracted_answer=str(reply["answer"]),
             detail=str(reply["detail"]),
             cause=Cause(reply["cause"]),
+            components={str(k): float(v) for k, v in reply["components"].items()},
+            confidence=None if reply["confidence"] is None else float(reply["confidence"]),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise frames.BadFrame("a reply that is no verdict") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -54,6 +54,10 @@ class Verdict:
     """One line for people."""
     cause: Cause = Cause.UNSPECIFIED
     """Who is to blame, where there is no reward."""
+    components: Mapping[str, float] = field(default_factory=dict)
+    """The parts that the reward was made from, by name."""
+    confidence: float | None = None
+    """How sure the verifier is, in [0, 1]; None: it does not say."""
 
 
 def judged(outcome: Outcome, *, answer: str = "", detail: str = "") -> Verdict:
@@ -92,12 +96,24 @@ class Item:
     """The item as it came, for whoever passes it on; verifiers leave it alone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a worker has to judge. Equal questions to one verifier version have equal verdicts."""
+
+    kind: str
+    """How the verifier reads the texts."""
+    texts: tuple[str, ...]
+    """What the verdict depends on besides the references, as the extracted answer."""
+    references: tuple[str, ...]
+    """Alternative right answers."""
+
+
 class Verifier(Protocol):
     """Judges responses, in two steps.
 
     `quick` runs inside the server: it takes bounded, linear time and memory whatever the text is,
-    and gives None where it cannot tell. `judge` runs in a worker process that is killed at the
-    deadline, so it may call what is slow or fragile.
+    and gives a question where it cannot tell. `judge` answers it in a worker process that is killed
+    at the deadline, so it may call what is slow or fragile.
     """
 
     @property
@@ -120,12 +136,12 @@ class Verifier(Protocol):
         """What workers load ahead, by calling its `warm_up`; None: `quick` always tells."""
         ...
 
-    def quick(self, item: Item) -> Verdict | None:
-        """The verdict, or None where it takes `judge` to tell."""
+    def quick(self, item: Item) -> Verdict | Question:
+        """The verdict, or the question where it takes `judge` to tell."""
         ...
 
-    def judge(self, response: str, references: Sequence[str]) -> Verdict:
-        """The verdict; may take any time and memory."""
+    def judge(self, question: Question) -> Verdict:
+        """The verdict on a question of its own; may take any time and memory."""
         ...
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from reward_server.verifiers.base import (
     Item,
     Outcome,
+    Question,
     Verdict,
     failed,
     judged,
@@ -41,10 +42,11 @@ class MathVerifier:
         self.version = version_of(self.type, REVISION, options)
         self._strip_thinking = bool(options["strip_thinking"])
 
-    def quick(self, item: Item) -> Verdict | None:
-        """The verdict where it takes no algebra, else None."""
+    def quick(self, item: Item) -> Verdict | Question:
+        """The verdict where it takes no algebra, else the question that does."""
+        question = Question(kind="response", texts=(item.response,), references=item.references)
         if len(item.response) > _MAX_QUICK_CHARS:
-            return None
+            return question
         references = readable(item.references)
         if not references:
             return _no_reference(item.references)
@@ -52,23 +54,28 @@ class MathVerifier:
         if answer is None:
             return _no_answer()
         if _ALTERNATIVES.search(item.response):
-            return None
+            return question
         decisions = [decide(reference, answer) for reference in references]
         if True in decisions:
             return judged(Outcome.CORRECT, answer=answer)
         # Boxes joined by "and" make one list, whose last part alone decides nothing.
-        if None in decisions or item.response.count("\\boxed") > 1:
-            return None
+        if item.response.count("\\boxed") > 1:
+            return question
+        if None in decisions:
+            return Question(kind="answer", texts=(answer,), references=tuple(references))
         return judged(Outcome.INCORRECT, answer=answer)
 
-    def judge(self, response: str, references: Sequence[str]) -> Verdict:
+    def judge(self, question: Question) -> Verdict:
         """The verdict by Math-Verify; only for worker processes."""
         # The server never loads sympy: only this method needs it, and it runs in workers.
         from reward_server.verifiers.algebra import compare
 
-        readables = readable(references)
+        [response] = question.texts
+        if question.kind == "answer":
+            return compare(question.references, response)
+        readables = readable(question.references)
         if not readables:
-            return _no_reference(references)
+            return _no_reference(question.references)
         answer = self._answer(response)
         if answer is None:
             return _no_answer()

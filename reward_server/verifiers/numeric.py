@@ -9,6 +9,7 @@ from typing import Any
 from reward_server.verifiers.base import (
     Item,
     Outcome,
+    Question,
     Verdict,
     failed,
     judged,
@@ -37,10 +38,14 @@ class NumericVerifier:
 
     def quick(self, item: Item) -> Verdict:
         """The verdict."""
-        return self.judge(item.response, item.references)
+        return self._verdict(item.response, item.references)
 
-    def judge(self, response: str, references: Sequence[str]) -> Verdict:
+    def judge(self, question: Question) -> Verdict:
         """The verdict."""
+        [response] = question.texts
+        return self._verdict(response, question.references)
+
+    def _verdict(self, response: str, references: Sequence[str]) -> Verdict:
         values = [value for text in references if (value := _reference(text)) is not None]
         if not values:
             shown = repr(references[0][:80]) if references else "none given"

@@ -1,42 +1,20 @@
-"""Config of a reward server, and of one verifier by name."""
+"""Config of a reward server."""
 
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from trimtab.config.base import Model
 from trimtab.config.routes import RouteConfig
 from trimtab.config.server import ServerConfig
+from trimtab.config.verifiers import (
+    MathVerifierConfig,
+    NumericVerifierConfig,
+    VerifierConfig,
+)
 
 DEFAULT_REWARD_LISTEN = "127.0.0.1:50052"
-
-
-class MathVerifierConfig(Model):
-    """Compares mathematical expressions with Math-Verify, in a worker process."""
-
-    type: Literal["math"] = "math"
-    """Which verifier."""
-    strip_thinking: bool = True
-    """Ignores what stands between think tags; a response that ends while thinking has no answer."""
-
-
-class NumericVerifierConfig(Model):
-    """Compares one number with the reference."""
-
-    type: Literal["numeric"] = "numeric"
-    """Which verifier."""
-    extract: Literal["last_box", "last_number", "after_last_equals"] = "last_number"
-    """Where the answer stands in the response."""
-    absolute_tolerance: float = Field(default=0.0, ge=0)
-    """Largest difference that counts as equal."""
-    relative_tolerance: float = Field(default=0.0, ge=0)
-    """Largest difference that counts as equal, as a share of the reference."""
-
-
-VerifierConfig = Annotated[MathVerifierConfig | NumericVerifierConfig, Field(discriminator="type")]
 
 
 class RewardServerConfig(ServerConfig):

@@ -1,6 +1,6 @@
 import pytest
 
-from reward_server.verifiers.base import Cause, Item, Outcome, Verdict
+from reward_server.verifiers.base import Cause, Item, Outcome, Question, Verdict
 from reward_server.verifiers.math import MathVerifier, decide
 
 VERIFIER = MathVerifier({"strip_thinking": True})
@@ -9,7 +9,8 @@ VERIFIER = MathVerifier({"strip_thinking": True})
 def graded(response: str, *references: str, verifier: MathVerifier = VERIFIER) -> Verdict:
     """The verdict as the server reaches it: the quick step, then the worker's."""
     item = Item(id="1", response=response, references=references)
-    return verifier.quick(item) or verifier.judge(response, references)
+    found = verifier.quick(item)
+    return verifier.judge(found) if isinstance(found, Question) else found
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_thinking_counts_where_the_options_say_so() -> None:
 def test_plain_numbers_take_no_algebra() -> None:
     item = Item(id="1", response=r"\boxed{42}", references=("42",))
     verdict = VERIFIER.quick(item)
-    assert verdict is not None
+    assert isinstance(verdict, Verdict)
     assert verdict.outcome is Outcome.CORRECT
 
 

@@ -39,6 +39,8 @@ class _SandboxLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SandboxL
     """Worker processes with limits on memory, processor time, files and processes."""
     SANDBOX_LEVEL_JACKET: _SandboxLevel.ValueType  # 4
     """As LIMITS, without file system, network and signals (Landlock, seccomp)."""
+    SANDBOX_LEVEL_ISOLATED: _SandboxLevel.ValueType  # 5
+    """As JACKET, in namespaces and a cgroup of their own."""
 
 class SandboxLevel(_SandboxLevel, metaclass=_SandboxLevelEnumTypeWrapper):
     """How well model text is locked in."""
@@ -53,6 +55,8 @@ SANDBOX_LEVEL_LIMITS: SandboxLevel.ValueType  # 3
 """Worker processes with limits on memory, processor time, files and processes."""
 SANDBOX_LEVEL_JACKET: SandboxLevel.ValueType  # 4
 """As LIMITS, without file system, network and signals (Landlock, seccomp)."""
+SANDBOX_LEVEL_ISOLATED: SandboxLevel.ValueType  # 5
+"""As JACKET, in namespaces and a cgroup of their own."""
 Global___SandboxLevel: _TypeAlias = SandboxLevel  # noqa: Y015
 
 @_typing.final
@@ -440,6 +444,7 @@ class GetInfoResponse(_message.Message):
     RUNNING_COUNT_FIELD_NUMBER: _builtins.int
     WAITING_COUNT_FIELD_NUMBER: _builtins.int
     MAX_WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    SANDBOX_LACKS_FIELD_NUMBER: _builtins.int
     server: _builtins.str
     """Set by the server; its name and version, as "trimtab 0.1.0"."""
     sandbox_level: Global___SandboxLevel.ValueType
@@ -462,6 +467,10 @@ class GetInfoResponse(_message.Message):
     def verifiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifierInfo]:
         """Set by the server; the first one is used where an item names none."""
 
+    @_builtins.property
+    def sandbox_lacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Set by the server; what the system lacks for a higher sandbox level, one line each. Omitted: nothing."""
+
     def __init__(
         self,
         *,
@@ -475,10 +484,11 @@ class GetInfoResponse(_message.Message):
         running_count: _builtins.int = ...,
         waiting_count: _builtins.int = ...,
         max_waiting_count: _builtins.int = ...,
+        sandbox_lacks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_items", b"max_items", "max_message_bytes", b"max_message_bytes", "max_response_bytes", b"max_response_bytes", "max_waiting_count", b"max_waiting_count", "running_count", b"running_count", "sandbox_level", b"sandbox_level", "server", b"server", "verifiers", b"verifiers", "waiting_count", b"waiting_count", "worker_count", b"worker_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_items", b"max_items", "max_message_bytes", b"max_message_bytes", "max_response_bytes", b"max_response_bytes", "max_waiting_count", b"max_waiting_count", "running_count", b"running_count", "sandbox_lacks", b"sandbox_lacks", "sandbox_level", b"sandbox_level", "server", b"server", "verifiers", b"verifiers", "waiting_count", b"waiting_count", "worker_count", b"worker_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
