@@ -102,6 +102,7 @@ def to_item(message: reward_pb2.ScoreItem) -> Item:
         prompt=message.prompt,
         response=message.response,
         references=tuple(message.references),
+        metadata=dict(message.metadata) if message.HasField("metadata") else {},
         timeout_s=_seconds(message.timeout) if message.HasField("timeout") else None,
         verifier_version=(
             message.verifier_version if message.HasField("verifier_version") else None

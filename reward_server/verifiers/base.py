@@ -60,10 +60,20 @@ class Verdict:
     """How sure the verifier is, in [0, 1]; None: it does not say."""
 
 
-def judged(outcome: Outcome, *, answer: str = "", detail: str = "") -> Verdict:
+def judged(
+    outcome: Outcome,
+    *,
+    answer: str = "",
+    detail: str = "",
+    components: Mapping[str, float] | None = None,
+) -> Verdict:
     """A verdict that carries the outcome's usual reward."""
     return Verdict(
-        outcome=outcome, reward=_REWARDS[outcome], extracted_answer=answer, detail=detail
+        outcome=outcome,
+        reward=_REWARDS[outcome],
+        extracted_answer=answer,
+        detail=detail,
+        components=components or {},
     )
 
 
@@ -88,6 +98,8 @@ class Item:
     """The text to judge."""
     references: tuple[str, ...] = ()
     """Alternative right answers."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else the caller says about it."""
     timeout_s: float | None = None
     """The item's own time limit."""
     verifier_version: str | None = None

@@ -6,12 +6,32 @@ from typing import Annotated
 
 from pydantic import Field
 
+from trimtab.config.verifiers.choice import ChoiceVerifierConfig
+from trimtab.config.verifiers.composite import CompositeVerifierConfig
+from trimtab.config.verifiers.exact import ExactVerifierConfig
+from trimtab.config.verifiers.format import FormatVerifierConfig
+from trimtab.config.verifiers.length import LengthVerifierConfig
 from trimtab.config.verifiers.math import MathVerifierConfig
 from trimtab.config.verifiers.numeric import NumericVerifierConfig
 
 VerifierConfig = Annotated[
-    MathVerifierConfig | NumericVerifierConfig,
+    MathVerifierConfig
+    | NumericVerifierConfig
+    | ChoiceVerifierConfig
+    | ExactVerifierConfig
+    | FormatVerifierConfig
+    | LengthVerifierConfig
+    | CompositeVerifierConfig,
     Field(discriminator="type"),
 ]
 
-__all__ = ["MathVerifierConfig", "NumericVerifierConfig", "VerifierConfig"]
+__all__ = [
+    "ChoiceVerifierConfig",
+    "CompositeVerifierConfig",
+    "ExactVerifierConfig",
+    "FormatVerifierConfig",
+    "LengthVerifierConfig",
+    "MathVerifierConfig",
+    "NumericVerifierConfig",
+    "VerifierConfig",
+]
