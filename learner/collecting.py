@@ -111,6 +111,7 @@ async def _scored(
                 prompt=prompt,
                 response=sample.text,
                 references=problem.references,
+                metadata={"token_count": len(sample.token_ids)},
             )
             for sample in group
         ]
