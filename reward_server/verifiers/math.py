@@ -20,12 +20,10 @@ from reward_server.verifiers.base import (
     version_of,
 )
 from reward_server.verifiers.extract import final_answer, last_box, last_boxes, strip_thinking
-from reward_server.verifiers.numbers import OutOfRange, read_number, tidy
+from reward_server.verifiers.mathematics.decide import decide
 
 REVISION = 1
 _MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait
-_CHOICE = re.compile(r"\(?(?:\\(?:text|mathrm|textbf|mathbf)\{\(?)?([A-Z])\)?\}?\)?")
-_COMMA_DECIMAL = re.compile(r"[+\-]?\d+,(?:\d{1,2}|\d{4,})", re.ASCII)
 _ALTERNATIVES = re.compile(r"\}[\s$]{0,10}(?:or|\\text\{ ?or ?\})[\s$]{0,10}\\boxed", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\[\\{}]")
 
@@ -103,32 +101,6 @@ def readable(references: Sequence[str]) -> list[str]:
     """The references without their boxes, less those that are empty or have unpaired braces."""
     bare = [", ".join(last_boxes(text)) or text for text in references]
     return [text for text in bare if text.strip(" \t\n$") and _paired(text)]
-
-
-def decide(reference: str, answer: str) -> bool | None:
-    """Whether they are equal, where their writing alone tells; else None."""
-    gold, found = tidy(reference), tidy(answer)
-    if gold == found:
-        return bool(gold)
-    try:
-        gold_value, found_value = read_number(gold), read_number(found)
-    except OutOfRange:
-        return None
-    if gold_value is not None and found_value is not None:
-        if gold_value == found_value:
-            return True
-        # 0.333 and 1/3 may be meant as equal; two decimals, or two fractions, may not.
-        return None if _is_decimal(gold) != _is_decimal(found) else False
-    if _COMMA_DECIMAL.fullmatch(gold) and found == gold.replace(",", "."):
-        return True
-    if _COMMA_DECIMAL.fullmatch(found) and gold == found.replace(",", "."):
-        return True
-    choice, chosen = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(found)
-    return choice[1] == chosen[1] if choice and chosen else None
-
-
-def _is_decimal(number: str) -> bool:
-    return "." in number
 
 
 def _paired(text: str) -> bool:

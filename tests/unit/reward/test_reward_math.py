@@ -1,7 +1,8 @@
 import pytest
 
 from reward_server.verifiers.base import Cause, Item, Outcome, Question, Verdict
-from reward_server.verifiers.math import MathVerifier, decide
+from reward_server.verifiers.math import MathVerifier
+from reward_server.verifiers.mathematics.decide import decide
 
 VERIFIER = MathVerifier({"strip_thinking": True})
 

@@ -1,0 +1,1 @@
+"""The steps of the `math` verifier, one idea a file."""
