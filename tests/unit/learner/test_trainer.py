@@ -73,9 +73,9 @@ def test_statistics_equal_those_of_a_plain_forward_pass() -> None:
         entropy = -(log_probs.exp() * log_probs).sum(-1)[own]
         valid = rows.mask_BT[index] > 0
         # float32 holds seven digits: an unlikely token's log-prob is no more exact than that.
-        near = {"rel": 1e-5, "abs": 1e-5}
-        assert rows.logp_BT[index][valid].tolist() == pytest.approx(expected.tolist(), **near)
-        assert rows.entropy_BT[index][valid].tolist() == pytest.approx(entropy.tolist(), **near)
+        rel, near = 1e-5, 1e-5
+        assert rows.logp_BT[index][valid].tolist() == pytest.approx(expected.tolist(), rel, near)
+        assert rows.entropy_BT[index][valid].tolist() == pytest.approx(entropy.tolist(), rel, near)
 
 
 def test_log_prob_gradient_against_finite_differences() -> None:
