@@ -36,6 +36,7 @@ class RewardApp:
         self._pool = WorkerPool(
             nursery,
             workers=config.workers if preload else 0,
+            slow_workers=config.slow_workers,
             max_items=config.worker_max_items,
         )
         self._judge = Judge(

@@ -1,4 +1,9 @@
-"""Judges items in worker processes, each of which is killed at its item's deadline."""
+"""Judges items in worker processes, each of which is killed at its item's deadline.
+
+A fixed number of slots takes items from one queue. An item that keeps its worker busy for long is
+set aside: it goes on beside the slots, whose next item gets another worker, so that items that hang
+do not delay the others.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +23,14 @@ _log = get_logger("reward.pool")
 _MAX_ATTEMPTS = 2
 _MAX_SPAWN_FAILURES = 5
 _SPAWN_RETRY_S = 0.5
+_LOOK_S = 0.03
+"""How often a busy worker is looked at."""
+_ASIDE_CPU_S = 0.03
+"""Processor time after which an item is set aside."""
+_ASIDE_S = 0.2
+"""The same in time by the clock, for workers that wait for something."""
+_LOW_PRIORITY_CPU_S = 0.1
+"""Processor time after which an item gets what the others leave."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,22 +43,42 @@ class Job:
     started_s: float | None = None
     """When a worker took it, by the monotonic clock; None while it waits."""
     elapsed_s: float = field(default=0.0)
+    worker: WorkerProcess | None = None
+    """Who is at it."""
+    cpu_before_s: float = 0.0
+    """What the worker had used before."""
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time that the worker has spent on it."""
+        return self.worker.cpu_s - self.cpu_before_s if self.worker is not None else 0.0
+
+    @property
+    def is_slow(self) -> bool:
+        """True once it should not hold up others."""
+        assert self.started_s is not None
+        return self.cpu_s > _ASIDE_CPU_S or time.monotonic() - self.started_s > _ASIDE_S
 
 
 class WorkerPool:
-    """A fixed number of workers on one queue, each with one item at a time."""
+    """A fixed number of slots on one queue, and room aside for items that take long."""
 
-    def __init__(self, nursery: Nursery, *, workers: int, max_items: int) -> None:
-        """A worker is replaced after `max_items` items."""
+    def __init__(
+        self, nursery: Nursery, *, workers: int, slow_workers: int, max_items: int
+    ) -> None:
+        """`slow_workers` items may be set aside; a worker is replaced after `max_items` items."""
         self.worker_count = workers
         self.running_count = 0
         self.waiting_count = 0
         self.limited = False
         """True once workers run with every limit of `limit_resources` in force."""
         self._nursery = nursery
+        self._slow_workers = slow_workers
         self._max_items = max_items
         self._queue: asyncio.Queue[Job] = asyncio.Queue()
-        self._loops: list[asyncio.Task[None]] = []
+        self._idle: list[WorkerProcess] = []
+        self._slots: list[asyncio.Task[None]] = []
+        self._aside: set[asyncio.Task[None]] = set()
         self._closing = False
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done with the reason when no worker can be started any more."""
@@ -56,9 +89,9 @@ class WorkerPool:
         Raises:
             SpawnFailed: one did not come up.
         """
-        workers = [await self._nursery.spawn() for _ in range(self.worker_count)]
-        self.limited = all(worker.limited for worker in workers)
-        self._loops = [asyncio.create_task(self._keep(worker)) for worker in workers]
+        self._idle = [await self._nursery.spawn() for _ in range(self.worker_count)]
+        self.limited = all(worker.limited for worker in self._idle)
+        self._slots = [asyncio.create_task(self._fill_slot()) for _ in range(self.worker_count)]
 
     def submit(self, verifier: str, question: Question, *, timeout_s: float) -> Job:
         """Queues a question to the verifier of that name; `Job.done` gets its verdict."""
@@ -85,59 +118,106 @@ class WorkerPool:
     async def close(self) -> None:
         """Ends every worker; unfinished items get no verdict."""
         self._closing = True
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        tasks = [*self._slots, *self._aside]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._nursery.close()
 
-    async def _keep(self, worker: WorkerProcess | None) -> None:
-        """Serves the queue with one worker at a time, replacing it when it is gone or spent."""
+    async def _fill_slot(self) -> None:
+        """Takes one item after the other, each until it is done or set aside."""
         # A cancellation that comes together with a worker's answer can get lost on the way here.
         while not self._closing:
-            if worker is None:
-                worker = await self._spawn()
             job = await self._queue.get()
             if job.done.done():
                 continue
             self.waiting_count -= 1
-            self.running_count += 1
             job.started_s = time.monotonic()
+            serving = asyncio.create_task(self._serve(job))
             try:
-                worker = await self._serve(worker, job)
-            finally:
-                self.running_count -= 1
+                await self._done_or_slow(serving, job)
+            except asyncio.CancelledError:
+                serving.cancel()
+                raise
+            if not serving.done():
+                aside = asyncio.create_task(self._go_on_aside(serving, job))
+                self._aside.add(aside)
+                aside.add_done_callback(self._aside.discard)
+                if not self._idle:
+                    self._idle.append(await self._spawn())
 
-    async def _serve(self, worker: WorkerProcess | None, job: Job) -> WorkerProcess | None:
-        """Gives the job its verdict, and back the worker if it can go on."""
-        for attempt in range(1, _MAX_ATTEMPTS + 1):
-            worker = worker or await self._spawn()
-            if job.done.done():
-                return worker
-            try:
-                reply = await self._ask(worker, job)
-                verdict = from_reply(reply)
-            except TimeoutError:
-                self._nursery.kill(worker)
-                detail = f"no verdict within {job.timeout_s:g} s"
-                self._finish(job, failed(Outcome.TIMED_OUT, detail, cause=Cause.ITEM))
-                return None
-            except (WorkerDied, frames.BadFrame) as death:
-                self._nursery.kill(worker)
-                worker = None
+    async def _done_or_slow(self, serving: asyncio.Task[None], job: Job) -> None:
+        """Returns when the item is done, or is slow and there is room for it aside."""
+        while not serving.done():
+            room = len(self._aside) < self._slow_workers
+            if room and job.is_slow:
+                return
+            others = () if room else self._aside
+            await asyncio.wait(
+                {serving, *others}, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED
+            )
+
+    async def _go_on_aside(self, serving: asyncio.Task[None], job: Job) -> None:
+        """Waits for an item's end; gives it less of the processor when it takes very long."""
+        try:
+            while not serving.done():
+                await asyncio.wait({serving}, timeout=_LOOK_S)
+                if job.worker is not None and job.cpu_s > _LOW_PRIORITY_CPU_S:
+                    self._nursery.lower_priority(job.worker)
+                    break
+            await serving
+        finally:
+            serving.cancel()
+
+    async def _serve(self, job: Job) -> None:
+        """Gives the job its verdict."""
+        self.running_count += 1
+        try:
+            for attempt in range(1, _MAX_ATTEMPTS + 1):
+                job.worker = self._idle.pop() if self._idle else await self._spawn()
                 if job.done.done():
-                    return None
-                _log.warning("worker died", reason=str(death), attempt=attempt)
-                if attempt == _MAX_ATTEMPTS:
-                    self._finish(job, _verdict_of(death))
-            else:
-                self._finish(job, verdict)
-                spent = reply.get("retire") or worker.served_count >= self._max_items
-                # A job that is cancelled just as its reply comes has had the worker killed.
-                if spent or worker.writer.is_closing():
-                    self._nursery.kill(worker)
-                    return None
-                return worker
-        return worker
+                    self._give_back(job.worker)
+                    return
+                if await self._attempt(job, job.worker, attempt):
+                    return
+        finally:
+            job.worker = None
+            self.running_count -= 1
+
+    async def _attempt(self, job: Job, worker: WorkerProcess, attempt: int) -> bool:
+        """Has the worker judge the item; False if another one should try."""
+        job.cpu_before_s = worker.cpu_s
+        try:
+            reply = await self._ask(worker, job)
+            verdict = from_reply(reply)
+        except TimeoutError:
+            self._nursery.kill(worker)
+            detail = f"no verdict within {job.timeout_s:g} s"
+            self._finish(job, failed(Outcome.TIMED_OUT, detail, cause=Cause.ITEM))
+        except (WorkerDied, frames.BadFrame) as death:
+            self._nursery.kill(worker)
+            if job.done.done():
+                return True
+            _log.warning("worker died", reason=str(death), attempt=attempt)
+            if attempt < _MAX_ATTEMPTS:
+                return False
+            self._finish(job, _verdict_of(death))
+        except asyncio.CancelledError:
+            self._nursery.kill(worker)
+            raise
+        else:
+            self._finish(job, verdict)
+            self._give_back(worker, spent=bool(reply.get("retire")))
+        return True
+
+    def _give_back(self, worker: WorkerProcess, *, spent: bool = False) -> None:
+        """Keeps the worker for the next item, unless it has done its share or there are enough."""
+        spent = spent or worker.low_priority or worker.served_count >= self._max_items
+        # A job that is cancelled just as its reply comes has had the worker killed.
+        if spent or worker.writer.is_closing() or len(self._idle) >= self.worker_count:
+            self._nursery.kill(worker)
+        else:
+            self._idle.append(worker)
 
     async def _ask(self, worker: WorkerProcess, job: Job) -> dict[str, Any]:
         """The worker's reply; a job that is cancelled meanwhile costs the worker its life."""

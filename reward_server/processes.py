@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from reward_server import frames
 from reward_server.zygote import COMMAND, EVENT
 
 _START_TIMEOUT_S = 60.0
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _END_TIMEOUT_S = 5.0
 _KEPT_ENVIRONMENT = (
     "PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH"
@@ -46,6 +48,17 @@ class WorkerProcess:
     writer: asyncio.StreamWriter
     exited: asyncio.Future[int]
     served_count: int = 0
+    low_priority: bool = False
+    """True once it only gets what other processes leave; there is no way back."""
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time that it has used; 0 where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The worker's reply.
@@ -121,6 +134,13 @@ class Nursery:
             # A zygote that is gone has taken its workers along.
             with contextlib.suppress(OSError):
                 self._control.send(COMMAND.pack(b"k", worker.pid))
+
+    def lower_priority(self, worker: WorkerProcess) -> None:
+        """Leaves a worker what other processes do not want, for the rest of its life."""
+        worker.low_priority = True
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.send(COMMAND.pack(b"n", worker.pid))
 
     async def close(self) -> None:
         """Ends every worker and the zygote, and waits until they are reaped."""

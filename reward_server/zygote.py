@@ -5,7 +5,7 @@ milliseconds and share the loaded libraries. It is the only one that reaps worke
 signal a process id that has passed to somebody else.
 
 On the control socket the server sends `(command, pid)`: b"f" with a descriptor forks a worker that
-answers on it, b"k" kills one. Back come `(event, pid, status)`: b"r"
+answers on it, b"k" kills one, b"n" lowers its priority. Back come `(event, pid, status)`: b"r"
 ready, b"f" forked, b"x" ended.
 """
 
@@ -27,6 +27,7 @@ from reward_server.verifiers import build_verifiers
 
 COMMAND = struct.Struct("!cq")
 EVENT = struct.Struct("!cqq")
+_LOW_PRIORITY = 10
 
 
 class Zygote:
@@ -69,7 +70,10 @@ class Zygote:
         if command == b"f":
             self._fork(fds[0])
         elif pid in self._children:
-            os.kill(pid, signal.SIGKILL)
+            if command == b"k":
+                os.kill(pid, signal.SIGKILL)
+            else:
+                os.setpriority(os.PRIO_PROCESS, pid, _LOW_PRIORITY)
         return True
 
     def _fork(self, fd: int) -> None:

@@ -40,7 +40,9 @@ def server() -> Iterator[RewardServer]:
 @pytest.fixture(scope="module")
 def patient() -> Iterator[RewardServer]:
     """A server whose items may take for ever, with a short queue."""
-    with running_reward_server(FOREVER, "max_waiting_items=8", "workers=1") as running:
+    with running_reward_server(
+        FOREVER, "max_waiting_items=8", "workers=1", "slow_workers=0"
+    ) as running:
         yield running
 
 

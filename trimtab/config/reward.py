@@ -30,7 +30,9 @@ class RewardServerConfig(ServerConfig):
     routes: dict[str, RouteConfig] = {}
     """Verifiers that other reward servers offer, by the name under which they are offered here."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """Worker processes; default: one a core."""
+    """Worker processes that take items; default: one a core."""
+    slow_workers: int = Field(default=16, ge=0)
+    """Items that may go on beside those when they take long, each in a process more."""
     item_deadline_s: float = Field(default=1.0, gt=0)
     """Longest time for one item; the worker is killed after it."""
     worker_memory_bytes: int = Field(default=2 << 30, ge=256 << 20)

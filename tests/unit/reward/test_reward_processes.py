@@ -40,7 +40,7 @@ def server() -> Iterator[RewardServer]:
 
 @pytest.fixture
 def patient() -> Iterator[RewardServer]:
-    with running_reward_server(FOREVER, "workers=1") as running:
+    with running_reward_server(FOREVER, "workers=1", "slow_workers=0") as running:
         yield running
 
 
@@ -76,6 +76,33 @@ def test_a_worker_killed_in_mid_item_costs_no_verdict(patient: RewardServer) -> 
     os.kill(victim, signal.SIGKILL)
     [result] = call.result().results
     assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+
+
+def test_an_item_that_takes_long_does_not_hold_up_others() -> None:
+    with running_reward_server(FOREVER, "workers=1", "slow_workers=2") as server:
+        held: list[tuple[int, Any]] = []
+        for _ in range(2):
+            [worker] = server.worker_pids() - {pid for pid, _ in held}
+            os.kill(worker, signal.SIGSTOP)
+            request = reward_pb2.ScoreRequest(items=[item("a", f"{SYMBOLIC} {worker}", "x+1")])
+            held.append((worker, server.stub.Score.future(request, timeout=TIMEOUT_S)))
+            eventually(lambda: server.info().running_count == len(held))
+            [result] = server.score(item("b", f"\\boxed{{2+x}} {worker}", "x+2"))
+            assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+        for worker, call in held:
+            os.kill(worker, signal.SIGCONT)
+            [result] = call.result().results
+            assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+        eventually(lambda: len(server.worker_pids()) == 1)
+
+
+def test_only_so_many_items_are_set_aside(patient: RewardServer) -> None:
+    os.kill(only_worker(patient), signal.SIGSTOP)
+    call = begin(patient, SYMBOLIC, "x+1")
+    [result] = patient.score(item("b", r"\boxed{2+x}", "x+2"), timeout_s=1)
+    assert result.outcome == outcome_pb2.OUTCOME_UNAVAILABLE
+    os.kill(only_worker(patient), signal.SIGCONT)
+    assert call.result().results[0].outcome == outcome_pb2.OUTCOME_CORRECT
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ class Elsewhere:
 
 
 def scorer_with(forwarder: Elsewhere) -> Scorer:
-    pool = WorkerPool(Nursery({}, preload=[], memory_bytes=1 << 30), workers=0, max_items=1)
+    pool = WorkerPool(
+        Nursery({}, preload=[], memory_bytes=1 << 30), workers=0, slow_workers=0, max_items=1
+    )
     judge = Judge(
         build_verifiers({"numeric": NUMERIC}),
         pool,
