@@ -8,8 +8,9 @@ from reward_server.forwarding import RouteForwarder
 from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
 from reward_server.processes import Nursery, SpawnFailed
+from reward_server.sandbox.jacket import Jacket
 from reward_server.scorer import Scorer
-from reward_server.server_info import Offer, SandboxLevel, ServerInfo
+from reward_server.server_info import Offer, ServerInfo
 from reward_server.service import RewardService
 from reward_server.stream import StreamSession
 from reward_server.verifiers import build_verifiers
@@ -32,7 +33,11 @@ class RewardApp:
         self._forwarder = RouteForwarder(config.routes)
         self._verifiers = build_verifiers(options)
         preload = {item.worker_module for item in self._verifiers.values() if item.worker_module}
-        nursery = Nursery(options, preload=sorted(preload), memory_bytes=config.worker_memory_bytes)
+        nursery = Nursery(
+            entry="reward_server.worker",
+            settings={"verifiers": options, "preload": sorted(preload)},
+            jacket=Jacket(memory_bytes=config.worker_memory_bytes),
+        )
         self._pool = WorkerPool(
             nursery,
             workers=config.workers if preload else 0,
@@ -72,8 +77,8 @@ class RewardApp:
         return ServerInfo(
             server=f"trimtab {__version__}",
             offers=self._offers(),
-            sandbox_level=self._sandbox_level(),
-            sandbox_lacks=[],
+            sandbox_level=self._pool.fit.level,
+            sandbox_lacks=self._pool.fit.lacks,
             max_items=config.max_items,
             max_response_bytes=config.max_response_bytes,
             max_message_bytes=config.max_message_bytes,
@@ -122,11 +127,6 @@ class RewardApp:
             for name, route in routes.items()
         ]
         return own + routed
-
-    def _sandbox_level(self) -> SandboxLevel:
-        if not self._pool.worker_count:
-            return "NONE"
-        return "LIMITS" if self._pool.limited else "PROCESS"
 
 
 def build(config: RewardServerConfig) -> ServiceSpec:

@@ -15,6 +15,7 @@ from typing import Any
 
 from reward_server import frames
 from reward_server.processes import Nursery, SpawnFailed, WorkerDied, WorkerProcess
+from reward_server.sandbox.levels import Fit, Level, lowest
 from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, failed
 from reward_server.worker import from_reply
 from trimtab.server.logs import get_logger
@@ -70,8 +71,8 @@ class WorkerPool:
         self.worker_count = workers
         self.running_count = 0
         self.waiting_count = 0
-        self.limited = False
-        """True once workers run with every limit of `limit_resources` in force."""
+        self.fit = Fit(Level.NONE)
+        """How well the workers' jackets sit."""
         self._nursery = nursery
         self._slow_workers = slow_workers
         self._max_items = max_items
@@ -90,7 +91,7 @@ class WorkerPool:
             SpawnFailed: one did not come up.
         """
         self._idle = [await self._nursery.spawn() for _ in range(self.worker_count)]
-        self.limited = all(worker.limited for worker in self._idle)
+        self.fit = lowest(worker.fit for worker in self._idle)
         self._slots = [asyncio.create_task(self._fill_slot()) for _ in range(self.worker_count)]
 
     def submit(self, verifier: str, question: Question, *, timeout_s: float) -> Job:

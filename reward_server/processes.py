@@ -9,12 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reward_server import frames
+from reward_server.sandbox.jacket import Jacket
+from reward_server.sandbox.levels import Fit, Level
+from reward_server.sandbox.private_dirs import remove_tree
 from reward_server.zygote import COMMAND, EVENT
 
 _START_TIMEOUT_S = 60.0
@@ -43,7 +46,10 @@ class WorkerProcess:
     """One worker, which takes one request at a time."""
 
     pid: int
-    limited: bool
+    fit: Fit
+    """How well its jacket sits."""
+    private_dir: Path | None
+    """The only folder that it can write to; removed once it has ended."""
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     exited: asyncio.Future[int]
@@ -90,25 +96,20 @@ class WorkerProcess:
 class Nursery:
     """Starts and ends workers through the zygote, which it restarts if that dies."""
 
-    def __init__(
-        self, verifiers: Mapping[str, Mapping[str, Any]], *, preload: list[str], memory_bytes: int
-    ) -> None:
-        """`verifiers`: config by name; `preload`: modules whose `warm_up` the zygote calls."""
-        self._settings = {
-            "verifiers": {name: dict(config) for name, config in verifiers.items()},
-            "preload": preload,
-            "memory_bytes": memory_bytes,
-        }
+    def __init__(self, *, entry: str, settings: dict[str, Any], jacket: Jacket) -> None:
+        """`entry`: module as in `sandbox/entry.py`; `settings`: of its `prepare`, as JSON."""
+        self._settings = {"entry": entry, "settings": settings, "jacket": jacket.to_settings()}
+        self._private_base: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._forked: asyncio.Future[tuple[int, asyncio.Future[int]]] | None = None
+        self._forked: asyncio.Future[tuple[int, int, asyncio.Future[int]]] | None = None
         self._exits: dict[int, asyncio.Future[int]] = {}
         self._lock = asyncio.Lock()
 
-    async def spawn(self) -> WorkerProcess:
-        """A fresh worker.
+    async def spawn(self, *, private_dir: bool = False) -> WorkerProcess:
+        """A fresh worker; `private_dir`: with a folder of its own, the only one it can write to.
 
         Raises:
             SpawnFailed: it did not come up.
@@ -119,7 +120,7 @@ class Nursery:
                     if self._listening is None or self._listening.done():
                         await self._end()
                         await self._start()
-                    return await self._fork()
+                    return await self._fork(private_dir=private_dir)
             except (asyncio.IncompleteReadError, frames.BadFrame, ConnectionError) as error:
                 raise SpawnFailed(f"a worker ended while it started: {error!r}") from error
             except OSError as error:
@@ -148,6 +149,9 @@ class Nursery:
             await self._end()
 
     async def _start(self) -> None:
+        self._private_base = Path(tempfile.mkdtemp(prefix="trimtab-reward-"))
+        # Children of another user pass through to their own folders; nobody can list it.
+        self._private_base.chmod(0o711)
         ours, theirs = socket.socketpair()
         with theirs:
             environment = {
@@ -163,28 +167,33 @@ class Nursery:
             )
         self._control = ours
         reader, self._writer = await asyncio.open_connection(sock=ours.dup())
-        self._writer.write(frames.encode(self._settings))
+        settings = {**self._settings, "private_base": str(self._private_base)}
+        self._writer.write(frames.encode(settings))
         await self._writer.drain()
         await reader.readexactly(EVENT.size)
         self._listening = asyncio.create_task(self._listen(reader))
 
-    async def _fork(self) -> WorkerProcess:
+    async def _fork(self, *, private_dir: bool) -> WorkerProcess:
         assert self._control is not None
+        assert self._private_base is not None
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with theirs:
             self._forked = loop.create_future()
-            socket.send_fds(self._control, [COMMAND.pack(b"f", 0)], [theirs.fileno()])
+            socket.send_fds(
+                self._control, [COMMAND.pack(b"f", int(private_dir))], [theirs.fileno()]
+            )
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
-            pid, exited = await self._forked
+            pid, dir_number, exited = await self._forked
             hello = await frames.read_reply(reader)
         except BaseException:
             writer.close()
             raise
         return WorkerProcess(
             pid=pid,
-            limited=bool(hello.get("limited")),
+            fit=Fit(Level(hello["level"]), tuple(hello["lacks"])),
+            private_dir=self._private_base / str(dir_number) if dir_number else None,
             reader=reader,
             writer=writer,
             exited=exited,
@@ -193,13 +202,13 @@ class Nursery:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:
             while True:
-                event, pid, status = EVENT.unpack(await reader.readexactly(EVENT.size))
+                event, pid, number = EVENT.unpack(await reader.readexactly(EVENT.size))
                 if event == b"f":
                     self._exits[pid] = asyncio.get_running_loop().create_future()
                     if self._forked is not None and not self._forked.done():
-                        self._forked.set_result((pid, self._exits[pid]))
+                        self._forked.set_result((pid, number, self._exits[pid]))
                 elif ended := self._exits.pop(pid, None):
-                    ended.set_result(status)
+                    ended.set_result(number)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             self._lose(error)
 
@@ -233,10 +242,12 @@ class Nursery:
         for ended in self._exits.values():
             ended.set_result(-signal.SIGKILL)
         self._exits.clear()
-        if process is None:
-            return
-        try:
-            await asyncio.to_thread(process.wait, _END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
+        if process is not None:
+            try:
+                await asyncio.to_thread(process.wait, _END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                await asyncio.to_thread(process.wait)
+        if self._private_base is not None:
+            base, self._private_base = self._private_base, None
+            await asyncio.to_thread(remove_tree, base)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-SandboxLevel = Literal["NONE", "PROCESS", "LIMITS", "JACKET", "ISOLATED"]
+from reward_server.sandbox.levels import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class ServerInfo:
     """Name and version."""
     offers: Sequence[Offer]
     """The first one is used where an item names none."""
-    sandbox_level: SandboxLevel
+    sandbox_level: Level
     """How well model text is locked in."""
     sandbox_lacks: Sequence[str]
     """What the system lacks for a higher level, one line each."""

@@ -67,7 +67,7 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         info = self._info()
         response = reward_pb2.GetInfoResponse(
             server=info.server,
-            sandbox_level=reward_pb2.SandboxLevel.Value(f"SANDBOX_LEVEL_{info.sandbox_level}"),
+            sandbox_level=reward_pb2.SandboxLevel.Value(f"SANDBOX_LEVEL_{info.sandbox_level.name}"),
             max_items=info.max_items,
             max_response_bytes=info.max_response_bytes,
             max_message_bytes=info.max_message_bytes,

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from reward_server import frames
-from reward_server.limits import (
-    die_with_parent,
-    limit_cpu,
-    limit_resources,
-    peak_memory_bytes,
-)
+from reward_server.limits import limit_cpu
+from reward_server.sandbox.entry import Child
+from reward_server.verifiers import build_verifiers
 from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, Verifier, failed
 
 _SPENT_SHARE = 0.5
 # Algebra libraries swallow MemoryError and then call the answer wrong; this close to the limit that
 # is no verdict.
 _STARVED_SHARE = 0.75
-_STANDARD_FDS = (0, 1, 2)
 
 
-def run(fd: int, verifiers: Mapping[str, Verifier], *, memory_bytes: int, parent_pid: int) -> None:
-    """Answers on `fd` until it closes. Says first which limits are in force."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the terminal's; the server decides
-    die_with_parent(parent_pid)
-    null = os.open(os.devnull, os.O_RDWR)
-    for standard in _STANDARD_FDS:
-        os.dup2(null, standard)
-    os.close(null)
-    frames.send(fd, {"limited": limit_resources(memory_bytes)})
-    while (request := frames.receive(fd)) is not None:
+def prepare(settings: dict[str, Any]) -> dict[str, Verifier]:
+    """The verifiers; `settings`: their configs as `verifiers`, modules to warm up as `preload`."""
+    for name in settings["preload"]:
+        importlib.import_module(name).warm_up()
+    return build_verifiers(settings["verifiers"])
+
+
+def run(child: Child, verifiers: Mapping[str, Verifier]) -> None:
+    """Answers until the connection closes."""
+    memory_bytes = child.jacket.memory_bytes
+    while (request := frames.receive(child.fd)) is not None:
         limit_cpu(request["timeout_s"])
         question = Question(
             kind=request["kind"],
@@ -41,12 +36,12 @@ def run(fd: int, verifiers: Mapping[str, Verifier], *, memory_bytes: int, parent
             references=tuple(request["references"]),
         )
         verdict = judge(verifiers[request["verifier"]], question)
-        peak_share = peak_memory_bytes() / memory_bytes
+        peak_share = child.memory.peak_bytes() / memory_bytes
         if peak_share > _STARVED_SHARE and verdict.outcome is Outcome.INCORRECT:
             verdict = _starved()
         # Memory once taken is not given back, so a worker that took much makes room.
         spent = peak_share > _SPENT_SHARE or verdict.outcome is Outcome.RESOURCE_EXHAUSTED
-        frames.send(fd, to_reply(verdict, retire=spent))
+        frames.send(child.fd, to_reply(verdict, retire=spent))
 
 
 def judge(verifier: Verifier, question: Question) -> Verdict:

@@ -11,6 +11,7 @@ from reward_server.batches import RecentBatches
 from reward_server.judging import Judge, Result
 from reward_server.pool import WorkerPool
 from reward_server.processes import Nursery
+from reward_server.sandbox.jacket import Jacket
 from reward_server.scorer import Scorer, answer_within_s
 from reward_server.verifiers import build_verifiers
 from reward_server.verifiers.base import Item, Outcome, judged
@@ -41,7 +42,10 @@ class Elsewhere:
 
 def scorer_with(forwarder: Elsewhere) -> Scorer:
     pool = WorkerPool(
-        Nursery({}, preload=[], memory_bytes=1 << 30), workers=0, slow_workers=0, max_items=1
+        Nursery(entry="reward_server.worker", settings={}, jacket=Jacket(memory_bytes=1 << 30)),
+        workers=0,
+        slow_workers=0,
+        max_items=1,
     )
     judge = Judge(
         build_verifiers({"numeric": NUMERIC}),

@@ -1,0 +1,1 @@
+"""What keeps model text, and programs that models write, from doing harm."""
