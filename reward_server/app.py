@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grpc import aio
 
+from reward_server.asking import Asker
 from reward_server.forwarding import RouteForwarder
 from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
@@ -13,7 +14,9 @@ from reward_server.scorer import Scorer
 from reward_server.server_info import Offer, ServerInfo
 from reward_server.service import RewardService
 from reward_server.stream import StreamSession
-from reward_server.verifiers import build_verifiers
+from reward_server.verifiers import build_composites, build_verifiers
+from reward_server.verifiers.base import Verifier
+from reward_server.verifiers.composite import Composite
 from trimtab import __version__
 from trimtab.config.reward import RewardServerConfig
 from trimtab.errors import ConfigError
@@ -31,8 +34,12 @@ class RewardApp:
         options = {name: model.model_dump() for name, model in config.verifiers.items()}
         self._config = config
         self._forwarder = RouteForwarder(config.routes)
-        self._verifiers = build_verifiers(options)
-        preload = {item.worker_module for item in self._verifiers.values() if item.worker_module}
+        verifiers = build_verifiers(options)
+        composites = build_composites(options, verifiers)
+        self._verifiers: dict[str, Verifier | Composite] = {
+            name: composites[name] if name in composites else verifiers[name] for name in options
+        }
+        preload = {item.worker_module for item in verifiers.values() if item.worker_module}
         nursery = Nursery(
             entry="reward_server.worker",
             settings={"verifiers": options, "preload": sorted(preload)},
@@ -46,7 +53,7 @@ class RewardApp:
         )
         self._judge = Judge(
             self._verifiers,
-            self._pool,
+            Asker(self._pool),
             item_deadline_s=config.item_deadline_s,
             max_response_bytes=config.max_response_bytes,
             routes=config.routes,

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reward_server.judging import Result, Work, cut_off
+from reward_server.results import Result, Work, cut_off
 from reward_server.verifiers.base import Item, Outcome
 from trimtab.errors import Reason, ServiceError
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from reward_server.judging import Result
+from reward_server.results import Result
 from reward_server.verifiers.base import Cause, Item, Outcome, Verdict
 from trimtab.common.v1 import outcome_pb2
 from trimtab.config.routes import RouteConfig

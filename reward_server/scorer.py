@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from reward_server.batches import Batch, RecentBatches
-from reward_server.judging import Judge, Result, Work
+from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
+from reward_server.results import Result, Work
 from reward_server.verifiers.base import Item
 from trimtab.errors import Overloaded, Reason, ServiceError
 

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
-from reward_server.judging import Result
+from reward_server.results import Result
 from reward_server.scorer import Scorer
 from reward_server.server_info import ServerInfo
 from reward_server.stream import StreamSession

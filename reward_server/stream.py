@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from reward_server.judging import Judge, Result, Work, cut_off
+from reward_server.judging import Judge
+from reward_server.results import Result, Work, cut_off
 from reward_server.scorer import Scorer, answer_within_s, check_item, duplicate_id
 from reward_server.verifiers.base import Item
 from trimtab.errors import Reason, ServiceError

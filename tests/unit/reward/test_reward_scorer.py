@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from reward_server import batches
+from reward_server.asking import Asker
 from reward_server.batches import RecentBatches
-from reward_server.judging import Judge, Result
+from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
 from reward_server.processes import Nursery
+from reward_server.results import Result
 from reward_server.sandbox.jacket import Jacket
 from reward_server.scorer import Scorer, answer_within_s
 from reward_server.verifiers import build_verifiers
@@ -49,7 +51,7 @@ def scorer_with(forwarder: Elsewhere) -> Scorer:
     )
     judge = Judge(
         build_verifiers({"numeric": NUMERIC}),
-        pool,
+        Asker(pool),
         item_deadline_s=1.0,
         max_response_bytes=1000,
         routes=["style"],
