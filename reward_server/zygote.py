@@ -6,9 +6,9 @@ signal a process id that has passed to somebody else. What children do is the en
 `sandbox/entry.py`; before they do it they put on the jacket.
 
 On the control socket the server sends `(command, number)`: b"f" with a descriptor forks a child
-that answers on it, with a private folder if the number is 1; b"k" kills the child of that pid.
-Back come `(event, pid, number)`: b"r" ready; b"f" forked, with the number of its folder or 0;
-b"x" ended, with its status.
+that answers on it, with a private folder if the number is 1; b"k" kills the child of that pid, b"n"
+lowers its priority. Back come `(event, pid, number)`: b"r" ready; b"f" forked, with the number of
+its folder or 0; b"x" ended, with its status.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from reward_server.sandbox.private_dirs import PrivateDirs
 COMMAND = struct.Struct("!cq")
 EVENT = struct.Struct("!cqq")
 _STANDARD_FDS = (0, 1, 2)
+_LOW_PRIORITY = 10
 
 
 class Zygote:
@@ -86,7 +87,10 @@ class Zygote:
         if command == b"f":
             self._fork(fds[0], private=bool(number))
         elif number in self._children:
-            os.kill(number, signal.SIGKILL)
+            if command == b"n":
+                os.setpriority(os.PRIO_PROCESS, number, _LOW_PRIORITY)
+            else:
+                os.kill(number, signal.SIGKILL)
         return True
 
     def _fork(self, fd: int, *, private: bool) -> None:

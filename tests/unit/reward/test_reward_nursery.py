@@ -1,0 +1,37 @@
+"""What the server's hold on its workers does to them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from reward_server.processes import Nursery
+from reward_server.sandbox.jacket import Jacket
+from tests.wire.reward_server_process import eventually
+from trimtab.config.verifiers import MathVerifierConfig
+
+QUESTION: dict[str, Any] = {
+    "verifier": "math", "kind": "answer", "texts": ["1+x"], "references": ["x+1"], "timeout_s": 20
+}  # fmt: skip
+
+
+def nursery() -> Nursery:
+    options = MathVerifierConfig().model_dump()
+    settings: dict[str, Any] = {"verifiers": {"math": options}, "preload": []}
+    return Nursery(
+        entry="reward_server.worker", settings=settings, jacket=Jacket(memory_bytes=1 << 30)
+    )
+
+
+async def test_a_worker_of_low_priority_goes_on() -> None:
+    workers = nursery()
+    try:
+        worker = await workers.spawn()
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == 0
+        workers.lower_priority(worker)
+        eventually(lambda: os.getpriority(os.PRIO_PROCESS, worker.pid) > 0)
+        assert (await worker.ask(QUESTION))["outcome"] == "CORRECT"
+        assert worker.cpu_s > 0
+        workers.kill(worker)
+    finally:
+        await workers.close()
