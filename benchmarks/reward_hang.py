@@ -1,0 +1,238 @@
+"""Latency of the other items when one in twenty hangs, beside Math-Verify in two processes.
+
+Items arrive over one ScoreStream at half the pace that the server can keep up with; half of them
+are integers, half take a worker. The rival gets the items through a queue, at half of its own pace;
+what hangs it leaves to its own time limits.
+
+    python benchmarks/reward_hang.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from grpc import aio
+from reward_common import RIVAL, TIMEOUT_S, batches, score_all, serving, write
+
+from trimtab.reward.v1 import reward_pb2, reward_pb2_grpc
+
+WORKERS = 2
+HANG_SHARE = 0.05
+CAPACITY_ITEMS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One item."""
+
+    gold: str
+    answer: str
+    hangs: bool = False
+
+    @property
+    def response(self) -> str:
+        """The answer in a box."""
+        return f"So the final answer is $\\boxed{{{self.answer}}}$."
+
+
+def cases(count: int, *, hang_share: float, first: int) -> list[Case]:
+    """Items that never repeat; `first` tells one series from another."""
+    draw = random.Random(first)
+    made = []
+    for index in range(first, first + count):
+        if draw.random() < hang_share:
+            hang = rf"\int_0^1 \frac{{\sin(x^7+{index})}}{{\ln(x+2)}} dx"
+            made.append(Case("0.5", hang, hangs=True))
+        elif index % 2:
+            made.append(Case(str(index), str(index)))
+        else:
+            a, b = index % 89 + 2, index
+            made.append(Case(f"(x+{a})(x+{b})", f"x^2+{a + b}x+{a * b}"))
+    return made
+
+
+async def arriving(
+    made: Sequence[Case], pace: float, submit: Callable[[int, Case], Awaitable[None]]
+) -> dict[int, float]:
+    """Submits the items at a pace, without waiting for answers; gives when each was sent."""
+    draw = random.Random(3)
+    sent_s: dict[int, float] = {}
+    due_s = time.perf_counter()
+    for index, case in enumerate(made):
+        due_s += draw.expovariate(pace)
+        await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+        # An arrival that the client itself delays counts from when it was due.
+        sent_s[index] = due_s
+        await submit(index, case)
+    return sent_s
+
+
+async def ours(target: str, made: Sequence[Case], pace: float) -> list[float]:
+    """Milliseconds from arrival to answer of each item that does not hang."""
+    queue: asyncio.Queue[reward_pb2.ScoreItem | None] = asyncio.Queue()
+    answered_s: dict[int, float] = {}
+
+    async def requests() -> AsyncIterator[reward_pb2.ScoreStreamRequest]:
+        while (item := await queue.get()) is not None:
+            yield reward_pb2.ScoreStreamRequest(items=[item])
+
+    async def submit(index: int, case: Case) -> None:
+        await queue.put(_item(index, case))
+
+    async with aio.insecure_channel(target) as channel:
+        stub = reward_pb2_grpc.RewardServiceStub(channel)
+        call = stub.ScoreStream(requests(), timeout=TIMEOUT_S)
+
+        async def receive() -> None:
+            async for response in call:
+                for result in response.results:
+                    answered_s[int(result.id)] = time.perf_counter()
+
+        receiving = asyncio.create_task(receive())
+        sent_s = await arriving(made, pace, submit)
+        await queue.put(None)
+        await receiving
+    return _latencies_ms(made, sent_s, answered_s)
+
+
+async def rival(made: Sequence[Case], pace: float) -> list[float]:
+    """The same of Math-Verify."""
+    queue: asyncio.Queue[tuple[int, Case]] = asyncio.Queue()
+    answered_s: dict[int, float] = {}
+    done = asyncio.Semaphore(0)
+
+    async def serve(process: asyncio.subprocess.Process) -> None:
+        while True:
+            index, case = await queue.get()
+            await _rival_score(process, case)
+            answered_s[index] = time.perf_counter()
+            done.release()
+
+    async def submit(index: int, case: Case) -> None:
+        await queue.put((index, case))
+
+    async with AsyncExitStack() as stack:
+        serving = [asyncio.create_task(serve(await _rival_process(stack))) for _ in range(WORKERS)]
+        sent_s = await arriving(made, pace, submit)
+        for _ in made:
+            await done.acquire()
+        for task in serving:
+            task.cancel()
+    return _latencies_ms(made, sent_s, answered_s)
+
+
+async def rival_pace(made: Sequence[Case]) -> float:
+    """Items a second of Math-Verify in one process after the other's warm-up, times processes."""
+    async with AsyncExitStack() as stack:
+        process = await _rival_process(stack)
+        started_s = time.perf_counter()
+        for case in made:
+            await _rival_score(process, case)
+        return WORKERS * len(made) / (time.perf_counter() - started_s)
+
+
+async def _rival_process(stack: AsyncExitStack) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(RIVAL), stdin=pipe, stdout=pipe
+    )
+    stack.push_async_callback(process.wait)
+    stack.callback(process.kill)
+    assert process.stdout is not None
+    await process.stdout.readline()  # it has imported everything
+    return process
+
+
+async def _rival_score(process: asyncio.subprocess.Process, case: Case) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps([case.gold, case.response]).encode() + b"\n")
+    await process.stdout.readline()
+
+
+def _item(index: int, case: Case) -> reward_pb2.ScoreItem:
+    return reward_pb2.ScoreItem(
+        id=str(index), verifier="math", response=case.response, references=[case.gold]
+    )
+
+
+def _latencies_ms(
+    made: Sequence[Case], sent_s: dict[int, float], answered_s: dict[int, float]
+) -> list[float]:
+    return [
+        1e3 * (answered_s[index] - sent_s[index])
+        for index, case in enumerate(made)
+        if not case.hangs
+    ]
+
+
+def described(values_ms: list[float]) -> dict[str, float]:
+    """The usual numbers."""
+    ordered = sorted(values_ms)
+    return {
+        "p50_ms": round(median(ordered), 2),
+        "p99_ms": round(ordered[int(len(ordered) * 0.99)], 1),
+        "max_ms": round(ordered[-1], 1),
+    }
+
+
+def measure_ours(seconds: float) -> dict[str, Any]:
+    """Latencies without and with items that hang, of one fresh server."""
+    with serving(f"workers={WORKERS}", "item_deadline_s=1") as server:
+        plain = cases(CAPACITY_ITEMS, hang_share=0, first=0)
+        items = list(batches(_item(index, case) for index, case in enumerate(plain)))
+        pace = CAPACITY_ITEMS / asyncio.run(score_all(server.target, items)) / 2
+        found: dict[str, Any] = {"arrivals_per_s": round(pace, 1)}
+        for number, (name, share) in enumerate((("undisturbed", 0.0), ("hanging", HANG_SHARE))):
+            made = cases(int(seconds * pace), hang_share=share, first=1_000_000 * (number + 1))
+            found[name] = described(asyncio.run(ours(server.target, made, pace)))
+    found["p99_added_ms"] = round(found["hanging"]["p99_ms"] - found["undisturbed"]["p99_ms"], 1)
+    return found
+
+
+def measure_rival(seconds: float) -> dict[str, Any]:
+    """The same of Math-Verify."""
+    pace = asyncio.run(rival_pace(cases(300, hang_share=0, first=0))) / 2
+    found: dict[str, Any] = {"arrivals_per_s": round(pace, 1)}
+    for number, (name, share) in enumerate((("undisturbed", 0.0), ("hanging", HANG_SHARE))):
+        made = cases(int(seconds * pace), hang_share=share, first=1_000_000 * (number + 1))
+        found[name] = described(asyncio.run(rival(made, pace)))
+    return found
+
+
+def main() -> None:
+    """Measures, prints, writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=3, help="fresh servers")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each series")
+    options = parser.parse_args()
+    runs = []
+    for _ in range(options.runs):
+        runs.append(measure_ours(options.seconds))
+        print("ours", runs[-1], flush=True)
+    theirs = measure_rival(options.seconds)
+    print("math_verify", theirs)
+    results = {
+        "what": "latency of the items that do not hang",
+        "hang_share": HANG_SHARE,
+        "workers": WORKERS,
+        "p99_added_ms": median(run["p99_added_ms"] for run in runs),
+        "ours": runs,
+        "math_verify": theirs,
+    }
+    print(f"p99 added: {results['p99_added_ms']} ms")
+    write("reward_hang", results)
+
+
+if __name__ == "__main__":
+    main()
