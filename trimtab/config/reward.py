@@ -35,7 +35,7 @@ class RewardServerConfig(ServerConfig):
     """Items that may go on beside those when they take long, each in a process more."""
     item_deadline_s: float = Field(default=1.0, gt=0)
     """Longest time for one item; the worker is killed after it."""
-    worker_memory_bytes: int = Field(default=2 << 30, ge=256 << 20)
+    worker_memory_bytes: int = Field(default=512 << 20, ge=256 << 20)
     """Address space of a worker."""
     worker_max_items: int = Field(default=10_000, ge=1)
     """Items after which a worker is replaced by a fresh one."""
