@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.services import Service, service
-from trimtab.scoring.writer import SCHEMA
+from tests.unit.cli.cli_process import read_until, running, service_pid
+from trimtab.scoring.partial import PART_ROWS
+from trimtab.scoring.verdicts import AUDITED_SCHEMA, SCHEMA
 
 ROWS: list[dict[str, Any]] = [
     {"response": "46+5=51", "answer": 51},
@@ -144,3 +148,101 @@ def test_a_response_that_fits_no_message_is_not_sent(server: Service, tmp_path: 
     assert [row["outcome"] for row in scored] == ["correct", "resource_exhausted", "incorrect"]
     assert scored[1]["cause"] == "item"
     assert scored[1]["reward"] is None
+
+
+def wait_for_a_part(file: Path) -> None:
+    journal = file.with_suffix(".scored.parquet.partial") / "journal.jsonl"
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 2:
+        os.sched_yield()
+
+
+def test_a_server_killed_on_the_way_costs_nothing(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "answers.jsonl", ROWS * PART_ROWS)
+    with service("reward_server", "workers=1") as server:
+        options = ["--reward", server.target, "--verifier", "numeric"]
+        with running("score", str(file), *options, cwd=tmp_path) as command:
+            wait_for_a_part(file)
+            server.kill()
+            server.start()
+            said = read_until(command, "verdicts in")
+            assert command.wait(60) == 0, said
+    rows = verdicts(tmp_path / "answers.scored.parquet")
+    assert [row["outcome"] for row in rows] == OUTCOMES * PART_ROWS
+
+
+def test_a_server_started_for_the_while_is_started_again(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "answers.jsonl", ROWS * PART_ROWS)
+    config = tmp_path / "reward.yaml"
+    config.write_text("workers: 1\nverifiers: {last: {type: numeric}}\n")
+    with running("score", str(file), "--config", str(config), cwd=tmp_path) as command:
+        wait_for_a_part(file)
+        os.kill(service_pid(command.pid, "reward_server"), signal.SIGKILL)
+        said = read_until(command, "verdicts in")
+        assert command.wait(60) == 0, said
+    assert any("restarting it on 127.0.0.1:" in line for line in said)
+    rows = verdicts(tmp_path / "answers.scored.parquet")
+    assert [row["outcome"] for row in rows] == OUTCOMES * PART_ROWS
+
+
+def test_a_second_verifier_audits_a_share(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "answers.jsonl", ROWS * 50)
+    config = tmp_path / "reward.yaml"
+    config.write_text(
+        "workers: 1\nverifiers:\n  exactly: {type: numeric}\n"
+        "  roughly: {type: numeric, relative_tolerance: 0.1}\n"
+    )
+    command = [sys.executable, "-m", "trimtab.cli", "score", str(file), "--config", str(config)]
+    ended = subprocess.run(
+        [*command, "--audit", "roughly", "--audit-share", "0.5"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    table = pq.read_table(tmp_path / "answers.scored.parquet")
+    assert table.schema == AUDITED_SCHEMA
+    audited = [row for row in table.to_pylist() if row["audit_outcome"] is not None]
+    assert 50 < len(audited) < 150
+    for row in audited:
+        assert row["audit_version"].startswith("numeric-")
+        assert row["disagrees"] == (row["row"] % 4 == 1)
+    assert all(row["disagrees"] is None for row in table.to_pylist() if row not in audited)
+    assert f"audited {len(audited)} rows" in ended.stdout
+    assert "the audit says correct" in ended.stdout
+
+
+def test_metadata_and_prompts_reach_the_verifier(tmp_path: Path) -> None:
+    rows = [{"response": "x", "extra": {"token_count": count}} for count in (5, 15, 30)]
+    file = write_lines(tmp_path / "answers.jsonl", [*rows, {"response": "x"}])
+    config = tmp_path / "reward.yaml"
+    config.write_text(
+        "workers: 1\nverifiers: {brief: {type: length, max_length: 20, margin: 10}}\n"
+    )
+    command = [sys.executable, "-m", "trimtab.cli", "score", str(file), "--config", str(config)]
+    ended = subprocess.run(
+        [*command, "--metadata-field", "extra", "--no-references"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    scored = verdicts(tmp_path / "answers.scored.parquet")
+    assert [row["reward"] for row in scored] == [0.0, -0.5, -1.0, None]
+    assert "no verdict" in ended.stdout
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert ended.returncode == 2
+    assert "name it with --references-field" in ended.stderr
+
+
+def test_all_bad_rows_are_counted_before_anything_is_scored(
+    server: Service, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [*ROWS, {"response": 3}, *ROWS, *[{"response": "x"}] * 6]
+    ended = score(server, write_lines(tmp_path / "answers.jsonl", rows))
+    assert ended.returncode == 2
+    assert "has 7 bad rows: row 4 of the file has no text" in ended.stderr
+    assert "; and 2 more" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.jsonl"]
+
+
+def test_a_config_and_a_target_contradict_each_other(server: Service, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "answers.jsonl", ROWS)
+    ended = score(server, file, "--config", "reward.yaml")
+    assert ended.returncode == 2
+    assert "leave out --reward" in ended.stderr

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from trimtab.cli.console import errors, output, say
+from trimtab.cli.console import say
+from trimtab.cli.reward_server import (
+    BATCH,
+    IN_FLIGHT,
+    BatchOption,
+    ConfigOption,
+    InFlightOption,
+    RewardOption,
+    VerifierOption,
+    reward_server,
+)
+from trimtab.cli.row_options import (
+    Audit,
+    AuditShare,
+    FileArgument,
+    MetadataField,
+    NoReferences,
+    PromptField,
+    ReferencesField,
+    ResponseField,
+    Restart,
+    ScoreOut,
+    Show,
+)
+from trimtab.cli.rows_progress import RowsProgress
 from trimtab.cli.running import Signals, run
+from trimtab.cli.score_view import show_summary
 from trimtab.errors import ConfigError
 
 if TYPE_CHECKING:
-    from trimtab.scoring import RowReader, Scoring
+    from trimtab.client.reward import RewardClient
+    from trimtab.scoring.partial import PartialVerdicts
+    from trimtab.scoring.rows import Fields, RowReader
 
 
 def register(app: typer.Typer) -> None:
@@ -24,135 +49,135 @@ def register(app: typer.Typer) -> None:
 
     @app.command("score")
     def score(
-        file: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet or .jsonl file.")],
-        reward: Annotated[
-            str | None,
-            typer.Option(
-                metavar="TARGET",
-                help="Reward server; default: 127.0.0.1:50052, started if nobody answers.",
-            ),
-        ] = None,
-        out: Annotated[
-            Path | None,
-            typer.Option(metavar="FILE.parquet", help="Default: FILE with .scored.parquet."),
-        ] = None,
-        verifier: Annotated[
-            str, typer.Option(help="Name of the verifier; default: the server's first.")
-        ] = "",
-        response_field: Annotated[
-            str, typer.Option(help="Column of the responses; dots go into structures.")
-        ] = "response",
-        references_field: Annotated[
-            str | None,
-            typer.Option(
-                help="Column of the references; default: the first that exists of references, "
-                "reference, answer, ground_truth, reward_model.ground_truth."
-            ),
-        ] = None,
-        batch: Annotated[int, typer.Option(min=1, max=10_000, help="Rows in one call.")] = 64,
-        in_flight: Annotated[int, typer.Option(min=1, help="Calls at once.")] = 4,
+        file: FileArgument,
+        reward: RewardOption = None,
+        config: ConfigOption = None,
+        out: ScoreOut = None,
+        verifier: VerifierOption = "",
+        response_field: ResponseField = "response",
+        references_field: ReferencesField = None,
+        no_references: NoReferences = False,
+        prompt_field: PromptField = None,
+        metadata_field: MetadataField = None,
+        audit: Audit = None,
+        audit_share: AuditShare = 0.05,
+        restart: Restart = False,
+        show: Show = 10,
+        batch: BatchOption = BATCH,
+        in_flight: InFlightOption = IN_FLIGHT,
     ) -> None:
         """Judges the responses in a file against their references.
 
-        Example: `trimtab score answers.jsonl --verifier math`
+        Run again after it was cut short, it goes on where it was.
+
+        Example: `trimtab score answers.jsonl --verifier math --audit numeric`
         """
-        from trimtab.scoring import RowReader
+        from trimtab.scoring.files import RowFile
+        from trimtab.scoring.rows import Fields, RowReader
 
-        reader = RowReader(file, response_field=response_field, references_field=references_field)
-        target_file = out or file.with_suffix(".scored.parquet")
-        if target_file.suffix != ".parquet":
-            raise ConfigError(f"--out {target_file} is not a .parquet file")
-        if target_file.resolve() == file.resolve():
-            raise ConfigError(f"--out {target_file} is the file that is read")
-        job = _Job(reader, target_file, reward, verifier, batch=batch, in_flight=in_flight)
-        raise typer.Exit(run(job.run))
+        fields = Fields(
+            response=response_field,
+            references=references_field,
+            needs_references=not no_references,
+            prompt=prompt_field,
+            metadata=tuple(metadata_field or ()),
+        )
+        command = _Scoring(
+            reader=RowReader(RowFile(file), fields),
+            fields=fields,
+            out=_out_file(file, out),
+            reward=reward,
+            config=config,
+            verifier=verifier,
+            audit=audit,
+            audit_share=audit_share,
+            restart=restart,
+            show=show,
+            batch=batch,
+            in_flight=in_flight,
+        )
+        raise typer.Exit(run(command.run))
 
 
-@dataclass(slots=True)
-class _Job:
-    """One pass over the file."""
+def _out_file(file: Path, out: Path | None) -> Path:
+    chosen = out or file.with_suffix(".scored.parquet")
+    if chosen.suffix != ".parquet":
+        raise ConfigError(f"--out {chosen} is not a .parquet file")
+    if chosen.resolve() == file.resolve():
+        raise ConfigError(f"--out {chosen} is the file that is read")
+    return chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scoring:
+    """One pass over the file, or the rest of one."""
 
     reader: RowReader
+    fields: Fields
     out: Path
     reward: str | None
+    config: str | None
     verifier: str
+    audit: str | None
+    audit_share: float
+    restart: bool
+    show: int
     batch: int
     in_flight: int
-    outcomes: Counter[str] = field(default_factory=Counter)
-    reward_count: int = 0
-    reward_sum: float = 0.0
 
     async def run(self, signals: Signals) -> int:
         """Scores everything and shows what came out; gives the exit status."""
         from trimtab.client.reward import RewardClient
-        from trimtab.scoring import Scoring
+        from trimtab.scoring.partial import PartialVerdicts
+        from trimtab.scoring.summary import summarise
 
-        async with AsyncExitStack() as stack:
-            target = self.reward or await _own_server(stack, signals)
-            client = await stack.enter_async_context(RewardClient(target))
-            scoring = Scoring(
-                client, verifier=self.verifier, batch=self.batch, in_flight=self.in_flight
-            )
-            await scoring.check_verifier()
-            await self._score(scoring)
-        self._conclude()
+        partial = PartialVerdicts(self.out)
+        try:
+            async with AsyncExitStack() as stack:
+                server = await stack.enter_async_context(
+                    reward_server(self.reward, self.config, signals)
+                )
+                client = await stack.enter_async_context(RewardClient(server.target))
+                await server.while_serving(self._score(client, partial))
+        finally:
+            self._end(partial)
+        show_summary(summarise(self.out, shown=self.show), self.out)
         return 0
 
-    async def _score(self, scoring: Scoring) -> None:
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+    def _end(self, partial: PartialVerdicts) -> None:
+        """Says what is left for another time, if something is."""
+        partial.close()
+        if partial.folder.is_dir() and partial.done_count:
+            say(
+                f"{partial.done_count:,} of {partial.row_count:,} rows are kept in "
+                f"{partial.folder}: the same command goes on from there"
+            )
 
-        from trimtab.scoring import VerdictWriter
+    async def _score(self, client: RewardClient, partial: PartialVerdicts) -> None:
+        from trimtab.scoring.audit import AuditedVerifier
+        from trimtab.scoring.job import Job
+        from trimtab.scoring.pipeline import judged
+        from trimtab.scoring.verifier import Verifier
 
-        columns = (
-            "{task.description}",
-            BarColumn(),
-            TaskProgressColumn(),
-            "{task.fields[rows]} rows",
-            TimeRemainingColumn(),
-        )
-        bar = Progress(*columns, console=errors, disable=not errors.is_terminal)
-        with bar, VerdictWriter(self.out) as writer:
-            task = bar.add_task("scoring", total=self.reader.size, rows=0)
-            async with aclosing(scoring.verdicts(self.reader.rows())) as batches:
-                async for verdicts in batches:
-                    writer.write(verdicts.rows)
-                    for row in verdicts.rows:
-                        self._count(row)
-                    bar.update(task, completed=verdicts.position, rows=self.outcomes.total())
-
-    def _count(self, row: Mapping[str, Any]) -> None:
-        self.outcomes[row["outcome"]] += 1
-        if row["reward"] is not None:
-            self.reward_count += 1
-            self.reward_sum += row["reward"]
-
-    def _conclude(self) -> None:
-        from rich.table import Table
-
-        total = self.outcomes.total()
-        table = Table(title=f"{total} rows")
-        table.add_column("outcome")
-        table.add_column("rows", justify="right")
-        table.add_column("share", justify="right")
-        for outcome, count in self.outcomes.most_common():
-            table.add_row(outcome, str(count), f"{count / total:.1%}")
-        output.print(table)
-        if self.reward_count:
-            mean = self.reward_sum / self.reward_count
-            output.print(f"mean reward {mean:.4f} over {self.reward_count} rows with a reward")
-        output.print(f"verdicts in {self.out}", markup=False, soft_wrap=True)
-
-
-async def _own_server(stack: AsyncExitStack, signals: Signals) -> str:
-    """The reward server of the default port, started here if nobody answers there."""
-    from trimtab.config.run import RunConfig
-    from trimtab.supervisor import LocalServices, ServiceName, plan_services
-
-    wanted: tuple[ServiceName, ...] = ("reward",)
-    plan = await plan_services(RunConfig(), wanted=wanted)
-    if plan.launches:
-        say(f"starting a reward server on {plan.reward}")
-        services = LocalServices(plan.launches)
-        signals.on_second = services.kill
-        await stack.enter_async_context(services)
-    return plan.reward
+        reader = self.reader
+        verifier = await Verifier.find(client, self.verifier)
+        audit = None if self.audit is None else await Verifier.find(client, self.audit)
+        job = Job.of(reader, self.fields, verifier, audit, self.audit_share)
+        if partial.resume(job, restart=self.restart):
+            reader.use_references(partial.references)
+            say(f"going on behind the first {partial.done_count:,} rows, which have verdicts")
+        else:
+            row_count = reader.survey()
+            partial.begin(job, row_count=row_count, references=reader.fields.references)
+        done = partial.done_count
+        rows = reader.rows(number=done, position=partial.position)
+        judge = AuditedVerifier(verifier, audit, share=self.audit_share)
+        batches = judged(rows, judge, batch=self.batch, in_flight=self.in_flight)
+        with RowsProgress(partial.row_count, done=done) as progress:
+            async with aclosing(batches):
+                async for found in batches:
+                    partial.add(found)
+                    done += len(found.rows)
+                    progress.update(done, partial.outcomes)
+        reader.file.check_unchanged()
+        partial.finish()

@@ -1,19 +1,17 @@
-"""Reads responses and references row by row, in bounded memory."""
+"""Makes items to judge from the rows of a file, and says what is wrong with a row."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from pathlib import Path
+from enum import StrEnum
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from trimtab.errors import ConfigError
+from trimtab.scoring.files import RawRow, RowFile
 
 REFERENCES_FIELDS = (
     "references",
@@ -23,12 +21,45 @@ REFERENCES_FIELDS = (
     "reward_model.ground_truth",
 )
 """Where references are looked for, in this order, unless a column is named."""
-_READ_ROWS = 256
+PROMPT_FIELD = "prompt"
+"""Where the prompt is looked for, unless a column is named."""
+METADATA_FIELD = "metadata"
+"""Where metadata is looked for, unless columns are named."""
+_MOST_DEPTH = 32  # protobuf refuses what is nested in 100 messages; a value takes up to three
+_SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """Which columns hold what. Dots go into structures unless a column has the very name."""
+
+    response: str | None = "response"
+    """The text to judge; None: it is not read."""
+    references: str | None = None
+    """A right answer, or a list of them; None: the first of REFERENCES_FIELDS that exists."""
+    needs_references: bool = True
+    """False: rows may be without."""
+    prompt: str | None = None
+    """A text, or messages; None: PROMPT_FIELD where it exists."""
+    metadata: tuple[str, ...] = ()
+    """Metadata: the parts of an object, or a value under its column's name; none:
+    METADATA_FIELD where it exists."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All that may have to be read."""
+        references = (self.references,) if self.references else REFERENCES_FIELDS
+        named = (self.response, self.prompt or PROMPT_FIELD)
+        return (
+            *(name for name in named if name is not None),
+            *references,
+            *(self.metadata or (METADATA_FIELD,)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that can be scored."""
+    """A row that can be judged."""
 
     number: int
     """Where it stands in the file, from 0; empty lines do not count."""
@@ -36,100 +67,203 @@ class Row:
     """The text to judge."""
     references: Sequence[str]
     """Alternative right answers."""
-    position: int
-    """Where the reader stands, in the unit of `RowReader.size`."""
+    position: int = 0
+    """Where the reader stands behind it."""
+    prompt: str = ""
+    """The prompt as text."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else the verifier wants to know, as JSON values."""
+
+    @property
+    def size(self) -> int:
+        """Characters of all of it."""
+        size = len(self.response) + len(self.prompt)
+        for reference in self.references:
+            size += len(reference)
+        return size + len(json.dumps(self.metadata)) if self.metadata else size
+
+
+class Fault(StrEnum):
+    """What is wrong with a row."""
+
+    UNREADABLE = "unreadable"
+    NO_RESPONSE = "no response"
+    NO_REFERENCE = "no reference"
+    NO_PROMPT = "no prompt"
+    METADATA = "metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that does not hold."""
+
+    number: int
+    """Where it stands, as in `Row`."""
+    fault: Fault
+    """What is wrong."""
+    problem: str
+    """The same in words, behind "row N ..."."""
 
 
 class RowReader:
-    """The rows of a parquet or jsonl file."""
+    """The rows of a file, as they can be judged."""
 
-    def __init__(self, path: Path, *, response_field: str, references_field: str | None) -> None:
-        """Looks at the file, not yet at its rows.
+    def __init__(self, file: RowFile, fields: Fields) -> None:
+        """Reads nothing yet."""
+        self.file = file
+        self.fields = fields
+        """Those given; `references` is filled in with the first row that has some."""
+        self._sought = {
+            name for name in (fields.response, fields.references, fields.prompt) if name
+        }
+        self._sought |= set(fields.metadata)
+
+    def read(self, *, number: int = 0, position: int = 0) -> Iterator[Row | BadRow]:
+        """Every row from `number` on, in order; `position` is that of the row before.
 
         Raises:
-            ConfigError: there is no such file, its kind is not known, or it cannot be read.
+            ConfigError: the file cannot be read.
         """
-        if not path.is_file():
-            raise ConfigError(f"there is no file {path} (looked in {Path.cwd()})")
-        if path.suffix not in (".parquet", ".jsonl"):
-            raise ConfigError(f"{path} is neither a .parquet nor a .jsonl file")
-        self.path = path
-        self._response_field = response_field
-        self._references_field = references_field
-        self._is_parquet = path.suffix == ".parquet"
-        self.size = _row_count(path) if self._is_parquet else path.stat().st_size
-        """Rows of a parquet file, bytes of a jsonl file."""
+        for raw in self.file.rows(self.fields.columns, number=number, position=position):
+            yield self._row(raw)
 
-    def rows(self) -> Iterator[Row]:
-        """Every row in order.
+    def rows(self, *, number: int = 0, position: int = 0) -> Iterator[Row]:
+        """As `read`, for a file that was surveyed.
+
+        Raises:
+            ConfigError: the file cannot be read, or a row does not hold.
+        """
+        for row in self.read(number=number, position=position):
+            if isinstance(row, BadRow):
+                raise ConfigError(f"row {row.number} of {self.file.path} {row.problem}")
+            yield row
+
+    def use_references(self, name: str | None) -> None:
+        """Takes the references from the column that an earlier survey found."""
+        self.fields = replace(self.fields, references=name)
+
+    def survey(self) -> int:
+        """Reads the whole file; gives the number of its rows.
 
         Raises:
             ConfigError: the file cannot be read, lacks a column, or a row does not hold; the
-                message names the row.
+                message names the first ones.
         """
-        raw = _parquet_rows(self.path) if self._is_parquet else self._json_rows()
-        number = -1
-        for number, (values, position) in enumerate(raw):
-            if number == 0:
-                self._check_columns(values)
-            yield self._row(number, values, position)
-        if number < 0:
-            raise ConfigError(f"{self.path} has no rows")
+        count = bad_count = 0
+        bad: list[BadRow] = []
+        for row in self.read():
+            count += 1
+            if isinstance(row, BadRow):
+                bad_count += 1
+                if len(bad) < _SHOWN_PROBLEMS:
+                    bad.append(row)
+        self.check_columns()
+        if bad_count == 1:
+            raise ConfigError(f"row {bad[0].number} of {self.file.path} {bad[0].problem}")
+        if bad:
+            shown = "; ".join(f"row {row.number} of the file {row.problem}" for row in bad)
+            more = f"; and {bad_count - len(bad)} more" if bad_count > len(bad) else ""
+            raise ConfigError(f"{self.file.path} has {bad_count} bad rows: {shown}{more}")
+        if not count:
+            raise ConfigError(f"{self.file.path} has no rows")
+        return count
 
-    def _check_columns(self, values: Mapping[str, Any]) -> None:
-        """The first row decides where references stand, and shows what is not there."""
-        listed = ", ".join(values) or "none"
-        if not _has(values, self._response_field):
+    def check_columns(self) -> None:
+        """Returns if every column was met that was asked for.
+
+        Raises:
+            ConfigError: one was in no row.
+        """
+        listed = ", ".join(self.file.column_names)
+        if not listed:
+            return
+        fields, path = self.fields, self.file.path
+        missing = [name for name in fields.columns if name in self._sought]
+        if missing:
+            options = {
+                fields.response: "--response-field",
+                fields.references: "--references-field",
+                fields.prompt: "--prompt-field",
+            }
+            option = options.get(missing[0], "--metadata-field")
             raise ConfigError(
-                f"{self.path} has no column {self._response_field!r} (columns: {listed}): "
-                "name it with --response-field"
+                f"{path} has no column {missing[0]!r} (columns: {listed}): name it with {option}"
             )
-        if self._references_field is None:
-            found = [name for name in REFERENCES_FIELDS if _has(values, name)]
-            if not found:
-                raise ConfigError(
-                    f"{self.path} has none of the columns {', '.join(REFERENCES_FIELDS)} "
-                    f"(columns: {listed}): name it with --references-field"
-                )
-            self._references_field = found[0]
-        elif not _has(values, self._references_field):
+        if fields.references is None and fields.needs_references:
             raise ConfigError(
-                f"{self.path} has no column {self._references_field!r} (columns: {listed}): "
-                "name another with --references-field"
+                f"{path} has none of the columns {', '.join(REFERENCES_FIELDS)} "
+                f"(columns: {listed}): name it with --references-field"
             )
 
-    def _row(self, number: int, values: Mapping[str, Any], position: int) -> Row:
-        assert self._references_field is not None
-        response = _column(values, self._response_field)
-        if not isinstance(response, str):
-            raise self._bad(number, f"no text in column {self._response_field!r}", response)
-        found = _column(values, self._references_field)
+    def _row(self, raw: RawRow) -> Row | BadRow:
+        values = raw.values
+        if values is None:
+            return BadRow(raw.number, Fault.UNREADABLE, raw.problem)
+        if self._sought:
+            self._sought = {name for name in self._sought if not has(values, name)}
+        fields = self.fields
+        response: Any = ""
+        if fields.response is not None:
+            response = column(values, fields.response)
+            if not isinstance(response, str):
+                problem = f"has no text in column {fields.response!r} {_there_is(response)}"
+                return BadRow(raw.number, Fault.NO_RESPONSE, problem)
+        references = self._references(raw.number, values)
+        if isinstance(references, BadRow):
+            return references
+        prompt = _prompt_text(column(values, fields.prompt or PROMPT_FIELD))
+        if prompt is None:
+            if fields.prompt is not None:
+                problem = f"has neither a text nor messages in column {fields.prompt!r}"
+                return BadRow(raw.number, Fault.NO_PROMPT, problem)
+            prompt = ""
+        metadata: Mapping[str, Any] = {}
+        try:
+            metadata = _metadata(values, fields.metadata or (METADATA_FIELD,))
+        except ValueError as error:
+            if fields.metadata:
+                return BadRow(raw.number, Fault.METADATA, str(error))
+        return Row(raw.number, response, references, raw.position, prompt, metadata)
+
+    def _references(self, number: int, values: Mapping[str, Any]) -> Sequence[str] | BadRow:
+        fields = self.fields
+        if fields.references is None:
+            found_names = [name for name in REFERENCES_FIELDS if has(values, name)]
+            if found_names:
+                self.fields = fields = replace(fields, references=found_names[0])
+        if fields.references is None:
+            if not fields.needs_references:
+                return ()
+            return BadRow(number, Fault.NO_REFERENCE, "has no column with an answer")
+        found = column(values, fields.references)
+        if found is None and not fields.needs_references:
+            return ()
         references = found if isinstance(found, list) else [found]
-        if not references or not all(_is_reference(reference) for reference in references):
-            raise self._bad(number, f"no answer in column {self._references_field!r}", found)
-        return Row(number, response, [str(reference) for reference in references], position)
+        if not references or not all(map(_is_reference, references)):
+            problem = f"has no answer in column {fields.references!r} {_there_is(found)}"
+            return BadRow(number, Fault.NO_REFERENCE, problem)
+        return [str(reference) for reference in references]
 
-    def _bad(self, number: int, problem: str, found: object) -> ConfigError:
-        shown = "nothing" if found is None else f"a {type(found).__name__}"
-        return ConfigError(f"row {number} of {self.path} has {problem} (there is {shown})")
 
-    def _json_rows(self) -> Iterator[tuple[Mapping[str, Any], int]]:
-        number = position = 0
-        with self.path.open("rb") as lines:
-            for line in lines:
-                position += len(line)
-                if not line.strip():
-                    continue
-                try:
-                    values = json.loads(line)
-                except ValueError as error:
-                    raise ConfigError(
-                        f"row {number} of {self.path} is not JSON: {error}"
-                    ) from error
-                if not isinstance(values, dict):
-                    raise ConfigError(f"row {number} of {self.path} is not a JSON object")
-                number += 1
-                yield values, position
+def has(values: Mapping[str, Any], name: str) -> bool:
+    """True if the column is there, whatever it holds."""
+    if name in values:
+        return True
+    *parents, last = name.split(".")
+    value: Any = values
+    for key in parents:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return isinstance(value, Mapping) and last in value
+
+
+def column(values: Mapping[str, Any], name: str) -> Any:
+    """The column's value; dots go into structures unless a column has the very name."""
+    if name in values:
+        return values[name]
+    value: Any = values
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _is_reference(value: object) -> bool:
@@ -138,46 +272,50 @@ def _is_reference(value: object) -> bool:
     return isinstance(value, str | int | float | Decimal) and not isinstance(value, bool)
 
 
-def _has(values: Mapping[str, Any], field: str) -> bool:
-    """True if the column is there, whatever it holds."""
-    if field in values:
-        return True
-    *parents, last = field.split(".")
-    value: Any = values
-    for key in parents:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return isinstance(value, Mapping) and last in value
+def _there_is(found: object) -> str:
+    return f"(there is {'nothing' if found is None else f'a {type(found).__name__}'})"
 
 
-def _column(values: Mapping[str, Any], field: str) -> Any:
-    """The column's value; dots go into structures unless a column has the very name."""
-    if field in values:
-        return values[field]
-    value: Any = values
-    for key in field.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+def _prompt_text(value: Any) -> str | None:
+    """The prompt; empty if there is none, None if it is something else."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not all(isinstance(part, Mapping) for part in value):
+        return None
+    contents = [part.get("content") for part in value]
+    return "\n\n".join(text for text in contents if isinstance(text, str))
 
 
-def _row_count(path: Path) -> int:
-    try:
-        count: int = pq.read_metadata(path).num_rows
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
-    return count
+def _metadata(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {}
+    for name in names:
+        value = column(values, name)
+        if isinstance(value, Mapping):
+            metadata.update({key: _json(part, name) for key, part in value.items()})
+        elif value is not None:
+            metadata[name.rpartition(".")[2]] = _json(value, name)
+    return metadata
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[Mapping[str, Any], int]]:
-    number = 0
-    try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=_READ_ROWS):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield values, number
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
+def _json(value: Any, name: str, depth: int = 0) -> Any:
+    """The value as JSON has it.
 
-
-def _unreadable(path: Path, error: Exception) -> ConfigError:
-    return ConfigError(f"{path} cannot be read: {str(error).splitlines()[0]}")
+    Raises:
+        ValueError: JSON has no such value.
+    """
+    if depth > _MOST_DEPTH:
+        raise ValueError(f"is nested too deeply in column {name!r}")
+    if value is None or isinstance(value, str | bool | float):
+        return value
+    if isinstance(value, int | Decimal):
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ValueError(f"has a number in column {name!r} that JSON cannot hold") from error
+    if isinstance(value, Mapping):
+        return {str(key): _json(part, name, depth + 1) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_json(part, name, depth + 1) for part in value]
+    raise ValueError(f"has a {type(value).__name__} in column {name!r}: metadata holds JSON values")

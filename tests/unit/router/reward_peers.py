@@ -44,15 +44,17 @@ class Peer(reward_pb2_grpc.RewardServiceServicer):
     """Answers each call by the next of its answers, and from then on by the last."""
 
     def __init__(self, *answers: Answer) -> None:
-        self._answers = list(answers)
+        self.answers = list(answers)
         self.requests: list[reward_pb2.ScoreRequest] = []
+        self.verifiers: list[reward_pb2.VerifierInfo] = []
+        """What `GetInfo` offers."""
         self.target = ""
 
     async def Score(  # noqa: N802 - gRPC's name
         self, request: reward_pb2.ScoreRequest, context: Context
     ) -> reward_pb2.ScoreResponse:
         """Scores as told."""
-        answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
+        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
         self.requests.append(request)
         return reward_pb2.ScoreResponse(results=await answer(request, context))
 
@@ -66,8 +68,8 @@ class Peer(reward_pb2_grpc.RewardServiceServicer):
     async def GetInfo(  # noqa: N802 - gRPC's name
         self, request: reward_pb2.GetInfoRequest, context: Context
     ) -> reward_pb2.GetInfoResponse:
-        """Offers nothing by name."""
-        return reward_pb2.GetInfoResponse()
+        """Offers `verifiers`, at first none by name."""
+        return reward_pb2.GetInfoResponse(verifiers=self.verifiers)
 
 
 @asynccontextmanager
