@@ -5,6 +5,7 @@ from __future__ import annotations
 from grpc import aio
 
 from reward_server.asking import Asker
+from reward_server.cache import VerdictCache
 from reward_server.forwarding import RouteForwarder
 from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
@@ -51,9 +52,12 @@ class RewardApp:
             slow_workers=config.slow_workers,
             max_items=config.worker_max_items,
         )
+        self._cache = VerdictCache(
+            max_entries=config.cache.max_entries, max_bytes=config.cache.max_bytes
+        )
         self._judge = Judge(
             self._verifiers,
-            Asker(self._pool),
+            Asker(self._pool, self._cache),
             item_deadline_s=config.item_deadline_s,
             max_response_bytes=config.max_response_bytes,
             routes=config.routes,
