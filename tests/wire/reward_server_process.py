@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -25,6 +26,8 @@ HANGING = r"\boxed{9^{9^{9^{9}}}}"
 """An answer that Math-Verify does not finish with."""
 SYMBOLIC = r"\boxed{1+x}"
 """An answer equal to `x+1` that takes a worker to tell."""
+
+_fresh = itertools.count(10)
 
 
 @dataclass(slots=True)
@@ -118,6 +121,17 @@ def item(item_id: str, response: str, *references: str, verifier: str = "") -> r
     return reward_pb2.ScoreItem(
         id=item_id, response=response, references=references, verifier=verifier
     )
+
+
+def algebra(item_id: str, verifier: str = "") -> reward_pb2.ScoreItem:
+    """A right answer that takes a worker to tell, and that came in no item before."""
+    number = next(_fresh)
+    return item(item_id, rf"\boxed{{{number}+x}}", f"x+{number}", verifier=verifier)
+
+
+def hanging(item_id: str, verifier: str = "") -> reward_pb2.ScoreItem:
+    """An answer that Math-Verify does not finish with, and that came in no item before."""
+    return item(item_id, rf"\boxed{{9^{{9^{{9^{{{next(_fresh)}}}}}}}}}", "42", verifier=verifier)
 
 
 def error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:

@@ -14,12 +14,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.wire.reward_server_process import (
-    HANGING,
-    SYMBOLIC,
     TIMEOUT_S,
     RewardServer,
+    algebra,
     error_info,
     eventually,
+    hanging,
     item,
     running_reward_server,
     unpack_detail,
@@ -54,11 +54,11 @@ def test_results_come_in_request_order_whatever_happens_to_neighbours(
     server: RewardServer,
 ) -> None:
     results = server.score(
-        item("hangs", HANGING, "42"),
+        hanging("hangs"),
         item("right", r"\boxed{42}", "42"),
         item("wrong", r"\boxed{41}", "42"),
         item("silent", "no idea", "42"),
-        item("algebra", SYMBOLIC, "x+1"),
+        algebra("algebra"),
         item("unreferenced", r"\boxed{42}"),
         item("unknown", r"\boxed{42}", "42", verifier="nobody"),
         item("number", "so 42", "42", verifier="numeric"),
@@ -78,10 +78,9 @@ def test_results_come_in_request_order_whatever_happens_to_neighbours(
 
 
 def test_a_result_tells_how_it_came_about(server: RewardServer) -> None:
-    [judged, unknown] = server.score(
-        item("1", SYMBOLIC, "x+1"), item("2", SYMBOLIC, "x+1", verifier="nobody")
-    )
-    assert judged.extracted_answer == "1+x"
+    asked = algebra("1")
+    [judged, unknown] = server.score(asked, algebra("2", verifier="nobody"))
+    assert asked.response == rf"\boxed{{{judged.extracted_answer}}}"
     assert judged.verifier_version == server.info().verifiers[0].version
     assert judged.elapsed.ToNanoseconds() > 0
     assert "math, numeric" in unknown.detail
@@ -132,7 +131,7 @@ def test_a_timeout_that_leaves_no_time_is_refused(server: RewardServer, seconds:
 
 
 def test_an_item_may_shorten_its_time(patient: RewardServer) -> None:
-    hasty = item("a", HANGING, "42")
+    hasty = hanging("a")
     hasty.timeout.CopyFrom(Duration(nanos=100_000_000))
     [result] = patient.score(hasty)
     assert outcomes([result]) == ["TIMED_OUT"]
@@ -169,44 +168,44 @@ def test_a_long_response_is_judged_by_a_worker(server: RewardServer) -> None:
 
 def test_a_call_answers_before_its_deadline(patient: RewardServer) -> None:
     results = patient.score(
-        item("runs", HANGING, "42"),
+        hanging("runs"),
         item("quick", r"\boxed{42}", "42"),
-        item("waits", SYMBOLIC, "x+1"),
+        algebra("waits"),
         timeout_s=2,
     )
     assert outcomes(results) == ["TIMED_OUT", "CORRECT", "UNAVAILABLE"]
     assert [result.cause for result in results] == [
         outcome_pb2.CAUSE_MACHINERY, outcome_pb2.CAUSE_UNSPECIFIED, outcome_pb2.CAUSE_MACHINERY,
     ]  # fmt: skip
-    assert outcomes(patient.score(item("next", SYMBOLIC, "x+1"))) == ["CORRECT"]
+    assert outcomes(patient.score(algebra("next"))) == ["CORRECT"]
 
 
 def test_a_cancelled_call_frees_its_worker(patient: RewardServer) -> None:
-    request = reward_pb2.ScoreRequest(items=[item(str(index), HANGING, "42") for index in range(4)])
+    request = reward_pb2.ScoreRequest(items=[hanging(str(index)) for index in range(4)])
     call = patient.stub.Score.future(request, timeout=TIMEOUT_S)
     eventually(lambda: patient.info().waiting_count == 3)
     call.cancel()
-    assert outcomes(patient.score(item("next", SYMBOLIC, "x+1"))) == ["CORRECT"]
+    assert outcomes(patient.score(algebra("next"))) == ["CORRECT"]
     assert patient.info().waiting_count == 0
 
 
 def test_a_full_queue_turns_calls_away_with_a_delay(patient: RewardServer) -> None:
-    items = [item(str(index), HANGING, "42") for index in range(8)]
+    items = [hanging(str(index)) for index in range(8)]
     holding = patient.stub.Score.future(reward_pb2.ScoreRequest(items=items), timeout=TIMEOUT_S)
     eventually(lambda: patient.info().running_count == 1)
     with pytest.raises(grpc.RpcError) as caught:
-        patient.score(item("a", SYMBOLIC, "x+1"), item("b", SYMBOLIC, "x+1"))
+        patient.score(algebra("a"), algebra("b"))
     holding.cancel()
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert error_info(caught.value).reason == "OVERLOADED"
     retry = error_details_pb2.RetryInfo()
     assert unpack_detail(caught.value, retry)
     assert retry.retry_delay.ToNanoseconds() > 0
-    assert outcomes(patient.score(item("a", SYMBOLIC, "x+1"))) == ["CORRECT"]
+    assert outcomes(patient.score(algebra("a"))) == ["CORRECT"]
 
 
 def test_repeats_of_a_request_share_one_computation(patient: RewardServer) -> None:
-    request = reward_pb2.ScoreRequest(request_id="shared", items=[item("a", HANGING, "42")])
+    request = reward_pb2.ScoreRequest(request_id="shared", items=[hanging("a")])
     first = patient.stub.Score.future(request, timeout=TIMEOUT_S)
     eventually(lambda: patient.info().running_count == 1)
     second = patient.stub.Score.future(request, timeout=2)
@@ -217,18 +216,20 @@ def test_repeats_of_a_request_share_one_computation(patient: RewardServer) -> No
 
 
 def test_a_repeat_is_answered_from_the_record(server: RewardServer) -> None:
-    first = server.score(item("a", SYMBOLIC, "x+1"), request_id="recorded")
-    again = server.score(item("a", SYMBOLIC, "x+1"), request_id="recorded")
+    asked = algebra("a")
+    first = server.score(asked, request_id="recorded")
+    again = server.score(asked, request_id="recorded")
     assert first == again  # the time that it took included
 
 
 def test_a_repeat_finishes_what_a_deadline_cut(patient: RewardServer) -> None:
-    request = reward_pb2.ScoreRequest(items=[item("held", HANGING, "42")])
+    request = reward_pb2.ScoreRequest(items=[hanging("held")])
     holding = patient.stub.Score.future(request, timeout=TIMEOUT_S)
     eventually(lambda: patient.info().running_count == 1)
-    cut = patient.score(item("a", SYMBOLIC, "x+1"), request_id="cut", timeout_s=1)
+    asked = algebra("a")
+    cut = patient.score(asked, request_id="cut", timeout_s=1)
     holding.cancel()
-    again = patient.score(item("a", SYMBOLIC, "x+1"), request_id="cut")
+    again = patient.score(asked, request_id="cut")
     assert (outcomes(cut), outcomes(again)) == (["UNAVAILABLE"], ["CORRECT"])
 
 
@@ -284,7 +285,7 @@ def test_a_stream_answers_every_item(server: RewardServer) -> None:
         for part in range(3)
     ]
     messages.append(reward_pb2.ScoreStreamRequest())
-    messages.append(reward_pb2.ScoreStreamRequest(items=[item("hangs", HANGING, "42")]))
+    messages.append(reward_pb2.ScoreStreamRequest(items=[hanging("hangs")]))
     found: dict[str, int] = {}
     for response in server.stub.ScoreStream(iter(messages), timeout=TIMEOUT_S):
         for result in response.results:
@@ -318,9 +319,7 @@ def test_a_duplicate_id_ends_a_stream(server: RewardServer) -> None:
 
 
 def test_a_stream_answers_what_it_read_before_its_deadline(patient: RewardServer) -> None:
-    message = reward_pb2.ScoreStreamRequest(
-        items=[item("runs", HANGING, "42"), item("waits", SYMBOLIC, "x+1")]
-    )
+    message = reward_pb2.ScoreStreamRequest(items=[hanging("runs"), algebra("waits")])
     results = [
         result
         for response in patient.stub.ScoreStream(iter([message]), timeout=2)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.wire.reward_server_process import (
-    HANGING,
     SYMBOLIC,
     TIMEOUT_S,
     RewardServer,
+    algebra,
     eventually,
+    hanging,
     item,
     running_reward_server,
 )
@@ -48,12 +49,12 @@ def test_a_composite_is_offered_and_may_be_the_first(server: RewardServer) -> No
 def test_a_batch_mixes_parts_that_take_workers_and_parts_that_do_not(server: RewardServer) -> None:
     padding = "." * 40
     results = server.score(
-        item("algebra", SYMBOLIC, "x+1"),
+        algebra("algebra"),
         item("long", SYMBOLIC + padding, "x+1"),
-        item("twice", SYMBOLIC, "x+1", verifier="both"),
+        algebra("twice", verifier="both"),
         item("wrong", r"\boxed{8}" + padding, "7"),
-        item("hangs", HANGING, "42"),
-        item("plain", SYMBOLIC, "x+1", verifier="math"),
+        hanging("hangs"),
+        algebra("plain", verifier="math"),
     )
     assert [(result.id, result.outcome) for result in results] == [
         ("algebra", outcome_pb2.OUTCOME_CORRECT),
@@ -84,14 +85,14 @@ def test_a_deadline_and_a_cancellation_reach_every_part() -> None:
     with running_reward_server(
         VERIFIERS, "item_deadline_s=600", "workers=1", "slow_workers=0"
     ) as server:
-        hanging = item("a", HANGING, "42", verifier="both")
-        [result] = server.score(hanging, timeout_s=1)
+        endless = hanging("a", verifier="both")
+        [result] = server.score(endless, timeout_s=1)
         assert result.outcome == outcome_pb2.OUTCOME_TIMED_OUT
         assert result.cause == outcome_pb2.CAUSE_MACHINERY
         eventually(lambda: server.info().running_count + server.info().waiting_count == 0)
-        call = server.stub.Score.future(reward_pb2.ScoreRequest(items=[hanging]), timeout=TIMEOUT_S)
+        call = server.stub.Score.future(reward_pb2.ScoreRequest(items=[endless]), timeout=TIMEOUT_S)
         eventually(lambda: server.info().waiting_count == 1)
         call.cancel()
         eventually(lambda: server.info().running_count + server.info().waiting_count == 0)
-        [result] = server.score(item("b", SYMBOLIC, "x+1", verifier="both"))
+        [result] = server.score(algebra("b", verifier="both"))
         assert result.outcome == outcome_pb2.OUTCOME_CORRECT
