@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,19 @@ class WorkerProcess:
 class Nursery:
     """Starts and ends workers through the zygote, which it restarts if that dies."""
 
-    def __init__(self, *, entry: str, settings: dict[str, Any], jacket: Jacket) -> None:
-        """`entry`: module as in `sandbox/entry.py`; `settings`: of its `prepare`, as JSON."""
+    def __init__(
+        self,
+        *,
+        entry: str,
+        settings: dict[str, Any],
+        jacket: Jacket,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`entry`: module as in `sandbox/entry.py`; `settings`: of its `prepare`, as JSON.
+
+        `environment`: what the children have in theirs besides the few variables kept.
+        """
+        self._environment = dict(environment or {})
         self._settings = {"entry": entry, "settings": settings, "jacket": jacket.to_settings()}
         self._private_base: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -156,7 +168,7 @@ class Nursery:
         with theirs:
             environment = {
                 name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ
-            }
+            } | self._environment
             command = [sys.executable, "-m", "reward_server.zygote"]
             self._process = subprocess.Popen(  # noqa: ASYNC220 - returns within milliseconds
                 [*command, str(theirs.fileno()), str(os.getpid())],

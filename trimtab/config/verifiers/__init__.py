@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from trimtab.config.verifiers.choice import ChoiceVerifierConfig
+from trimtab.config.verifiers.code import CodeVerifierConfig
 from trimtab.config.verifiers.composite import CompositeVerifierConfig
 from trimtab.config.verifiers.exact import ExactVerifierConfig
 from trimtab.config.verifiers.format import FormatVerifierConfig
@@ -21,12 +22,14 @@ VerifierConfig = Annotated[
     | ExactVerifierConfig
     | FormatVerifierConfig
     | LengthVerifierConfig
+    | CodeVerifierConfig
     | CompositeVerifierConfig,
     Field(discriminator="type"),
 ]
 
 __all__ = [
     "ChoiceVerifierConfig",
+    "CodeVerifierConfig",
     "CompositeVerifierConfig",
     "ExactVerifierConfig",
     "FormatVerifierConfig",

@@ -1,0 +1,174 @@
+"""The server's hold on one process in which a program runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import struct
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from reward_server import frames
+from reward_server.processes import Nursery, WorkerProcess
+
+T = TypeVar("T")
+_LENGTH = struct.Struct("!I")
+_MAX_STRETCH = 3.0  # times its time that a program may wait for a processor
+_WORTH_WAITING_S = 0.01
+_SEND_TIMEOUT_S = 10.0
+_END_TIMEOUT_S = 10.0
+_PIECE_BYTES = 1 << 16
+
+
+class Failure(Exception):
+    """What the program did wrong, in words."""
+
+
+class Disturbed(Exception):
+    """The process was killed or stopped, perhaps by somebody else."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """The time that a program has."""
+
+    test_s: float
+    """For one test."""
+    left_s: float
+    """For all that is still to come."""
+
+    def limit_s(self) -> float:
+        """What the next test may take.
+
+        Raises:
+            Failure: nothing is left.
+        """
+        if self.left_s <= 0:
+            raise Failure("the time for all tests together is used up")
+        return min(self.test_s, self.left_s)
+
+
+class ProgramProcess:
+    """A process that is given one request; ended by `close`."""
+
+    def __init__(self, nursery: Nursery, process: WorkerProcess, budget: Budget) -> None:
+        self._nursery = nursery
+        self._process = process
+        self._budget = budget
+
+    async def send(self, request: dict[str, Any]) -> None:
+        """Gives it the program, of which nothing has run before.
+
+        Raises:
+            Disturbed: it does not take it.
+        """
+        try:
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                self._process.writer.write(frames.encode(request))
+                await self._process.writer.drain()
+        except (TimeoutError, ConnectionError) as error:
+            raise Disturbed("the process did not take the program") from error
+
+    async def output(self, max_bytes: int) -> bytes:
+        """What it writes until it ends well.
+
+        Raises:
+            Failure: it fails, takes too long, or writes too much.
+            Disturbed: it was killed or stopped.
+        """
+        return await self._in_time(self._read_output(max_bytes))
+
+    async def answer(self, max_bytes: int) -> dict[str, Any]:
+        """Its next frame.
+
+        Raises:
+            Failure: there is none, it takes too long, or it is no frame of at most `max_bytes`.
+            Disturbed: the process was killed or stopped.
+        """
+        return await self._in_time(self._read_answer(max_bytes))
+
+    async def close(self) -> None:
+        """Kills it and waits until it is gone."""
+        self._nursery.kill(self._process)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                await asyncio.shield(self._process.exited)
+
+    async def _read_output(self, max_bytes: int) -> bytes:
+        output = bytearray()
+        with contextlib.suppress(ConnectionError):  # it ended without having read its request
+            while piece := await self._process.reader.read(_PIECE_BYTES):
+                output += piece
+                if len(output) > max_bytes:
+                    raise Failure(f"it writes more than {max_bytes} bytes")
+        status = await asyncio.shield(self._process.exited)
+        if status:
+            raise self._ended(status, output.rpartition(b"\0")[2][:1200].decode(errors="replace"))
+        return bytes(output)
+
+    async def _read_answer(self, max_bytes: int) -> dict[str, Any]:
+        reader = self._process.reader
+        try:
+            (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+            if length > max_bytes:
+                raise Failure(f"it answers with {length} bytes; at most {max_bytes} are read")
+            answer = json.loads(await reader.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            status = await asyncio.shield(self._process.exited)
+            raise self._ended(status, "it ended before it answered") from error
+        except (ValueError, RecursionError) as error:
+            raise Failure("what it answers cannot be read") from error
+        if not isinstance(answer, dict):
+            raise Failure("what it answers cannot be read")
+        return answer
+
+    def _ended(self, status: int, explanation: str) -> Exception:
+        if status == -signal.SIGKILL:
+            return Disturbed("it was killed by SIGKILL")
+        if status == -signal.SIGXCPU:
+            return Failure("it used up its processor time")
+        if status < 0:
+            return Failure(f"it crashed with {signal.Signals(-status).name}")
+        return Failure(explanation or f"it ended with status {status}")
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result, if it comes in time; time spent waiting for a processor does not count."""
+        task = asyncio.ensure_future(work)
+        began_s, waited_before_s, waited_s = time.monotonic(), self._waited_s(), 0.0
+        try:
+            timeout_s = self._budget.limit_s()
+            while not task.done():
+                left_s = began_s + timeout_s + waited_s - time.monotonic()
+                await asyncio.wait({task}, timeout=max(0.0, left_s))
+                seen_s = min(self._waited_s() - waited_before_s, _MAX_STRETCH * timeout_s)
+                if not task.done() and seen_s <= waited_s + _WORTH_WAITING_S:
+                    raise self._late(timeout_s)
+                waited_s = seen_s
+            return task.result()
+        finally:
+            task.cancel()
+            self._budget.left_s -= max(0.0, time.monotonic() - began_s - waited_s)
+
+    def _late(self, timeout_s: float) -> Failure | Disturbed:
+        if self._is_stopped():
+            return Disturbed("it stopped")
+        return Failure(f"it takes longer than {timeout_s:.3g} s")
+
+    def _waited_s(self) -> float:
+        """How long the process has been ready to run while others ran."""
+        try:
+            return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return 0.0
+
+    def _is_stopped(self) -> bool:
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] in ("T", "t")

@@ -1,0 +1,114 @@
+"""Runs model-written Python against tests. Finding the program and the tests takes no process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reward_server.programs.comparing import Rules
+from reward_server.programs.json_tests import read_suite
+from reward_server.programs.plan import Plan
+from reward_server.programs.source import last_program
+from reward_server.programs.suites import BadSuite, Suite
+from reward_server.verifiers.base import (
+    Item,
+    Outcome,
+    Question,
+    Verdict,
+    failed,
+    judged,
+    version_of,
+)
+from reward_server.verifiers.extract import strip_thinking
+
+REVISION = 1
+_ENTRY_POINTS = ("fn_name", "func_name", "entry_point")
+_MAX_CACHED_CHARS = 1 << 25
+
+
+class CodeVerifier:
+    """The `code` verifier. Its questions are for a `ProgramPool`, not for workers."""
+
+    type = "code"
+    worker_module: str | None = None
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        """`options`: those of `CodeVerifierConfig`."""
+        self.options = dict(options)
+        self.version = version_of(self.type, REVISION, options)
+        self._suites = _SuiteCache()
+
+    def quick(self, item: Item) -> Verdict | Question:
+        """The program and its tests, or the verdict where one of them is missing."""
+        entry_point = next((str(v) for key in _ENTRY_POINTS if (v := item.metadata.get(key))), "")
+        try:
+            self._read(item.references, entry_point)
+        except BadSuite as error:
+            return failed(Outcome.INVALID_REFERENCE, str(error))
+        spoken = item.response
+        if self.options["strip_thinking"]:
+            spoken = strip_thinking(item.response) or ""
+        program = last_program(spoken)
+        if program is None and self.options["fence"] == "optional" and spoken.strip():
+            program = spoken
+        if program is None:
+            return judged(Outcome.NO_ANSWER, detail="the response holds no block of Python")
+        return Question(kind="program", texts=(program, entry_point), references=item.references)
+
+    def judge(self, question: Question) -> Verdict:
+        """Is never asked: no worker runs programs."""
+        raise AssertionError(f"a question to {self.type} in a worker: {question.kind}")
+
+    def plan(self, question: Question, *, timeout_s: float) -> Plan:
+        """What is to be done for a question, in `timeout_s` for all tests together."""
+        program, entry_point = question.texts
+        options = self.options
+        return Plan(
+            program=program,
+            suites=self._read(question.references, entry_point),
+            timeout_s=options["timeout_s"],
+            total_timeout_s=timeout_s,
+            memory_bytes=options["memory_bytes"],
+            max_output_bytes=options["max_output_bytes"],
+            rules=Rules(options["float_tolerance"], options["strict_types"]),
+            partial=options["partial"],
+            run_all=options["partial"] or not options["stop_at_first_failure"],
+        )
+
+    def _read(self, references: Sequence[str], entry_point: str) -> list[Suite]:
+        """The suites, each of which is an alternative.
+
+        Raises:
+            BadSuite: none is given, or one cannot be read.
+        """
+        if not references:
+            raise BadSuite("no reference is given")
+        suites = [self._suites.get(reference, entry_point) for reference in references]
+        for suite in suites:
+            limit = self.options["max_output_bytes"]
+            for test in suite.inputs:
+                if 4 * len(test.output) > limit and len(test.output.encode()) > limit:
+                    raise BadSuite(f"{test.where}: its output is over max_output_bytes, {limit}")
+        return [suite.first(self.options["max_tests"]) for suite in suites]
+
+
+class _SuiteCache:
+    """The suites that were read last: the samples of a group share one."""
+
+    def __init__(self) -> None:
+        self._suites: OrderedDict[tuple[str, str], Suite] = OrderedDict()
+        self._char_count = 0
+
+    def get(self, reference: str, entry_point: str) -> Suite:
+        key = (reference, entry_point)
+        suite = self._suites.get(key)
+        if suite is None:
+            suite = read_suite(reference, entry_point or None)
+            self._suites[key] = suite
+            self._char_count += len(reference)
+            while self._char_count > _MAX_CACHED_CHARS and len(self._suites) > 1:
+                (oldest, _), _ = self._suites.popitem(last=False)
+                self._char_count -= len(oldest)
+        self._suites.move_to_end(key)
+        return suite
