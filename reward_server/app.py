@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Mapping
+
 from grpc import aio
 
 from reward_server.asking import Asker
-from reward_server.cache import VerdictCache
 from reward_server.forwarding import RouteForwarder
 from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
+from reward_server.pools import Pools
 from reward_server.processes import Nursery, SpawnFailed
+from reward_server.programs.pool import ProgramPool
+from reward_server.programs.runner import PROGRAM_ENVIRONMENT, Unsafe, program_jacket
 from reward_server.sandbox.jacket import Jacket
+from reward_server.sandbox.levels import Level
 from reward_server.scorer import Scorer
 from reward_server.server_info import Offer, ServerInfo
 from reward_server.service import RewardService
 from reward_server.stream import StreamSession
 from reward_server.verifiers import build_composites, build_verifiers
 from reward_server.verifiers.base import Verifier
+from reward_server.verifiers.code import CodeVerifier
 from reward_server.verifiers.composite import Composite
 from trimtab import __version__
 from trimtab.config.reward import RewardServerConfig
@@ -46,19 +53,20 @@ class RewardApp:
             settings={"verifiers": options, "preload": sorted(preload)},
             jacket=Jacket(memory_bytes=config.worker_memory_bytes),
         )
-        self._pool = WorkerPool(
+        workers = WorkerPool(
             nursery,
             workers=config.workers if preload else 0,
             slow_workers=config.slow_workers,
             max_items=config.worker_max_items,
         )
-        self._cache = VerdictCache(
-            max_entries=config.cache.max_entries, max_bytes=config.cache.max_bytes
-        )
+        coders = {name: v for name, v in verifiers.items() if isinstance(v, CodeVerifier)}
+        self._pool = Pools(workers, _program_pool(coders, config) if coders else None)
+        self._deadlines_s = {name: v.options["total_timeout_s"] for name, v in coders.items()}
         self._judge = Judge(
             self._verifiers,
-            Asker(self._pool, self._cache),
+            Asker(self._pool),
             item_deadline_s=config.item_deadline_s,
+            deadlines_s=self._deadlines_s,
             max_response_bytes=config.max_response_bytes,
             routes=config.routes,
             forwarder=self._forwarder,
@@ -113,6 +121,8 @@ class RewardApp:
             await self._pool.start()
         except SpawnFailed as error:
             raise ConfigError(str(error), field="workers") from error
+        except Unsafe as error:
+            raise ConfigError(str(error), field="sandbox.code_min_level") from error
 
     async def _close(self) -> None:
         await self._forwarder.close()
@@ -127,7 +137,7 @@ class RewardApp:
                 name=name,
                 type=verifier.type,
                 version=verifier.version,
-                item_timeout_s=self._config.item_deadline_s,
+                item_timeout_s=self._deadlines_s.get(name, self._config.item_deadline_s),
                 options=verifier.options,
             )
             for name, verifier in self._verifiers.items()
@@ -138,6 +148,20 @@ class RewardApp:
             for name, route in routes.items()
         ]
         return own + routed
+
+
+def _program_pool(coders: Mapping[str, CodeVerifier], config: RewardServerConfig) -> ProgramPool:
+    for library in config.program_libraries:
+        if importlib.util.find_spec(library) is None:
+            raise ConfigError(f"{library} is not installed: drop it", field="program_libraries")
+    nursery = Nursery(
+        entry="reward_server.programs.child",
+        settings={"libraries": config.program_libraries},
+        jacket=program_jacket([coder.options["memory_bytes"] for coder in coders.values()]),
+        environment=PROGRAM_ENVIRONMENT,
+    )
+    min_level = Level[config.sandbox.code_min_level]
+    return ProgramPool(nursery, coders, slots=config.program_slots, min_level=min_level)
 
 
 def build(config: RewardServerConfig) -> ServiceSpec:

@@ -31,14 +31,19 @@ class Judge:
         asker: Asker,
         *,
         item_deadline_s: float,
+        deadlines_s: Mapping[str, float],
         max_response_bytes: int,
         routes: Collection[str] = (),
         forwarder: Forwarder | None = None,
     ) -> None:
-        """`verifiers` in the config's order; `routes`: names that `forwarder` has judged."""
+        """`verifiers` in the config's order; `routes`: names that `forwarder` has judged.
+
+        `deadlines_s`: of verifiers that have another one than `item_deadline_s`.
+        """
         self._verifiers = verifiers
         self._asker = asker
         self._item_deadline_s = item_deadline_s
+        self._deadlines_s = deadlines_s
         self._max_response_bytes = max_response_bytes
         self._routes = frozenset(routes if forwarder is not None else ())
         self._forwarder = forwarder
@@ -73,7 +78,7 @@ class Judge:
             return SingleWork(item, begun, version)
         return Result(
             id=item.id,
-            verdict=begun.verdict,
+            verdict=shortened(begun.verdict),
             verifier_version=version,
             elapsed_s=begun.elapsed_s,
             cached=begun.cached,
@@ -89,9 +94,10 @@ class Judge:
         started_s = time.monotonic()
         found = verifier.quick(item)
         if isinstance(found, Verdict):
-            return Answer(shortened(found), time.monotonic() - started_s)
-        timeout_s = min(item.timeout_s or self._item_deadline_s, self._item_deadline_s)
-        return self._asker.ask(name, verifier.version, found, timeout_s=timeout_s)
+            return Answer(found, time.monotonic() - started_s)
+        deadline_s = self._deadlines_s.get(name, self._item_deadline_s)
+        timeout_s = min(item.timeout_s or deadline_s, deadline_s)
+        return self._asker.ask(name, found, timeout_s=timeout_s)
 
     def _begin_composite(self, item: Item, composite: Composite) -> Result | Work:
         answers: dict[str, Answer] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from reward_server.batches import Batch, RecentBatches
 from reward_server.judging import Judge
-from reward_server.pool import WorkerPool
+from reward_server.pools import Pools
 from reward_server.results import Result, Work
 from reward_server.verifiers.base import Item
 from trimtab.errors import Overloaded, Reason, ServiceError
@@ -58,7 +58,7 @@ class Scorer:
     """Scores whole requests."""
 
     def __init__(
-        self, judge: Judge, pool: WorkerPool, *, max_items: int, max_waiting_items: int
+        self, judge: Judge, pool: Pools, *, max_items: int, max_waiting_items: int
     ) -> None:
         """A call of more than `max_items`, or onto a full queue, is refused."""
         self._judge = judge

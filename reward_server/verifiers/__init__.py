@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from reward_server.verifiers.base import Verifier
 from reward_server.verifiers.choice import ChoiceVerifier
+from reward_server.verifiers.code import CodeVerifier
 from reward_server.verifiers.composite import Composite
 from reward_server.verifiers.exact import ExactVerifier
 from reward_server.verifiers.format import FormatVerifier
@@ -23,6 +24,7 @@ TYPES: Mapping[str, Callable[[Mapping[str, Any]], Verifier]] = {
     ExactVerifier.type: ExactVerifier,
     FormatVerifier.type: FormatVerifier,
     LengthVerifier.type: LengthVerifier,
+    CodeVerifier.type: CodeVerifier,
 }
 
 

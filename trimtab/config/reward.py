@@ -6,8 +6,8 @@ import os
 
 from pydantic import Field, model_validator
 
-from trimtab.config.base import Model
 from trimtab.config.routes import RouteConfig
+from trimtab.config.sandbox import SandboxConfig
 from trimtab.config.server import ServerConfig
 from trimtab.config.verifiers import (
     MathVerifierConfig,
@@ -16,15 +16,6 @@ from trimtab.config.verifiers import (
 )
 
 DEFAULT_REWARD_LISTEN = "127.0.0.1:50052"
-
-
-class CacheConfig(Model):
-    """How many verdicts of workers are remembered; a limit of 0 turns the cache off."""
-
-    max_entries: int = Field(default=100_000, ge=0)
-    """Most verdicts."""
-    max_bytes: int = Field(default=64 << 20, ge=0)
-    """Most memory that they may take, roughly."""
 
 
 class RewardServerConfig(ServerConfig):
@@ -43,14 +34,18 @@ class RewardServerConfig(ServerConfig):
     """Worker processes that take items; default: one a core."""
     slow_workers: int = Field(default=16, ge=0)
     """Items that may go on beside those when they take long, each in a process more."""
+    program_slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Programs of `code` verifiers that run at a time; default: one a core."""
+    program_libraries: list[str] = ["numpy"]
+    """Packages that are loaded before programs run; others they may not find."""
+    sandbox: SandboxConfig = SandboxConfig()
+    """How well model text and programs must be locked in."""
     item_deadline_s: float = Field(default=1.0, gt=0)
     """Longest time for one item; the worker is killed after it."""
     worker_memory_bytes: int = Field(default=512 << 20, ge=256 << 20)
     """Address space of a worker."""
     worker_max_items: int = Field(default=10_000, ge=1)
     """Items after which a worker is replaced by a fresh one."""
-    cache: CacheConfig = CacheConfig()
-    """What is remembered of verdicts that took a worker."""
     max_waiting_items: int = Field(default=50_000, ge=1)
     """Items that may wait before calls are turned away."""
     max_items: int = Field(default=10_000, ge=1, le=10_000)

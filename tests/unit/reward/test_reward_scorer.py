@@ -9,9 +9,9 @@ import pytest
 from reward_server import batches
 from reward_server.asking import Asker
 from reward_server.batches import RecentBatches
-from reward_server.cache import VerdictCache
 from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
+from reward_server.pools import Pools
 from reward_server.processes import Nursery
 from reward_server.results import Result
 from reward_server.sandbox.jacket import Jacket
@@ -44,16 +44,18 @@ class Elsewhere:
 
 
 def scorer_with(forwarder: Elsewhere) -> Scorer:
-    pool = WorkerPool(
+    workers = WorkerPool(
         Nursery(entry="reward_server.worker", settings={}, jacket=Jacket(memory_bytes=1 << 30)),
         workers=0,
         slow_workers=0,
         max_items=1,
     )
+    pool = Pools(workers, None)
     judge = Judge(
         build_verifiers({"numeric": NUMERIC}),
-        Asker(pool, VerdictCache(max_entries=100, max_bytes=100_000)),
+        Asker(pool),
         item_deadline_s=1.0,
+        deadlines_s={},
         max_response_bytes=1000,
         routes=["style"],
         forwarder=forwarder,
