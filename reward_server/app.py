@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from grpc import aio
 
 from reward_server.asking import Asker
+from reward_server.cache import VerdictCache
 from reward_server.forwarding import RouteForwarder
 from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
@@ -62,9 +63,12 @@ class RewardApp:
         coders = {name: v for name, v in verifiers.items() if isinstance(v, CodeVerifier)}
         self._pool = Pools(workers, _program_pool(coders, config) if coders else None)
         self._deadlines_s = {name: v.options["total_timeout_s"] for name, v in coders.items()}
+        self._cache = VerdictCache(
+            max_entries=config.cache.max_entries, max_bytes=config.cache.max_bytes
+        )
         self._judge = Judge(
             self._verifiers,
-            Asker(self._pool),
+            Asker(self._pool, self._cache),
             item_deadline_s=config.item_deadline_s,
             deadlines_s=self._deadlines_s,
             max_response_bytes=config.max_response_bytes,

@@ -1,13 +1,16 @@
-"""Takes questions to the workers."""
+"""Takes questions to the workers, each of them once however many want to know."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from reward_server.cache import VerdictCache, is_lasting, key_of
 from reward_server.pool import Job
 from reward_server.pools import Pools
 from reward_server.programs.pool import ProgramJob
+from reward_server.results import shortened
 from reward_server.verifiers.base import Question, Verdict
 
 
@@ -18,42 +21,99 @@ class Answer:
     verdict: Verdict
     """The verdict."""
     elapsed_s: float
-    """Time that a worker spent on it."""
+    """Time that was spent on it for this item."""
     cached: bool = False
-    """True if it had been found before."""
+    """True if it was found for another item."""
 
 
 class Pending:
-    """A question whose answer is not known yet."""
+    """One item's wait for the answer to a question."""
 
-    def __init__(self, job: Job | ProgramJob, pool: Pools) -> None:
+    def __init__(self, flight: _Flight) -> None:
         self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         """Gets the answer."""
-        self._job = job
-        self._pool = pool
-        job.done.add_done_callback(self._take)
+        self._flight = flight
 
     @property
     def is_started(self) -> bool:
-        """False while it waits for a worker."""
-        return self._job.started_s is not None
+        """False while the question waits for a worker."""
+        return self._flight.job.started_s is not None
 
     def cancel(self) -> None:
-        """Gives the question up."""
+        """Waits no more; the question is given up when nobody waits."""
         self.future.cancel()
-        self._pool.cancel(self._job)
+        self._flight.leave(self)
 
-    def _take(self, done: asyncio.Future[Verdict]) -> None:
-        if not done.cancelled() and not self.future.done():
-            self.future.set_result(Answer(done.result(), self._job.elapsed_s))
+
+class _Flight:
+    """A question on its way, and everybody who waits for it."""
+
+    def __init__(self, job: Job | ProgramJob, give_up: Callable[[], None]) -> None:
+        self.job = job
+        self._give_up = give_up
+        self._waiting: dict[Pending, None] = {}
+
+    def join(self) -> Pending:
+        pending = Pending(self)
+        self._waiting[pending] = None
+        return pending
+
+    def leave(self, pending: Pending) -> None:
+        if pending not in self._waiting:
+            return
+        del self._waiting[pending]
+        # A job that is done lands all the same: its verdict is worth keeping.
+        if not self._waiting and not self.job.done.done():
+            self._give_up()
+
+    def land(self, verdict: Verdict) -> None:
+        """Tells everybody; who asked first has had the work done, the others come for free."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        shared = Answer(verdict, 0.0, cached=is_lasting(verdict))
+        for index, pending in enumerate(waiting):
+            if not pending.future.done():
+                own = Answer(verdict, self.job.elapsed_s) if index == 0 else shared
+                pending.future.set_result(own)
 
 
 class Asker:
-    """Has questions answered."""
+    """Has questions answered: from the cache, by work under way, or by a worker."""
 
-    def __init__(self, pool: Pools) -> None:
+    def __init__(self, pool: Pools, cache: VerdictCache) -> None:
         self._pool = pool
+        self._cache = cache
+        self._flights: dict[tuple[bytes, float], _Flight] = {}
 
-    def ask(self, name: str, question: Question, *, timeout_s: float) -> Pending:
-        """Puts a question to the verifier of that name."""
-        return Pending(self._pool.submit(name, question, timeout_s=timeout_s), self._pool)
+    def ask(
+        self, name: str, version: str, question: Question, *, timeout_s: float
+    ) -> Answer | Pending:
+        """Puts a question to the verifier of that name and version."""
+        key = key_of(version, question)
+        if (known := self._cache.get(key)) is not None:
+            return Answer(known, 0.0, cached=True)
+        # Only equal time limits share: nobody is cut by a limit that is not his.
+        place = (key, timeout_s)
+        flight = self._flights.get(place)
+        if flight is None:
+            flight = self._flights[place] = self._launch(name, question, place)
+        return flight.join()
+
+    def _launch(self, name: str, question: Question, place: tuple[bytes, float]) -> _Flight:
+        job = self._pool.submit(name, question, timeout_s=place[1])
+
+        def give_up() -> None:
+            del self._flights[place]
+            self._pool.cancel(job)
+
+        def land(done: asyncio.Future[Verdict]) -> None:
+            if done.cancelled():
+                return
+            del self._flights[place]
+            verdict = shortened(done.result())
+            self._cache.put(place[0], verdict)
+            flight.land(verdict)
+
+        flight = _Flight(job, give_up)
+        job.done.add_done_callback(land)
+        return flight

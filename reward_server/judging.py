@@ -78,7 +78,7 @@ class Judge:
             return SingleWork(item, begun, version)
         return Result(
             id=item.id,
-            verdict=shortened(begun.verdict),
+            verdict=begun.verdict,
             verifier_version=version,
             elapsed_s=begun.elapsed_s,
             cached=begun.cached,
@@ -94,10 +94,10 @@ class Judge:
         started_s = time.monotonic()
         found = verifier.quick(item)
         if isinstance(found, Verdict):
-            return Answer(found, time.monotonic() - started_s)
+            return Answer(shortened(found), time.monotonic() - started_s)
         deadline_s = self._deadlines_s.get(name, self._item_deadline_s)
         timeout_s = min(item.timeout_s or deadline_s, deadline_s)
-        return self._asker.ask(name, found, timeout_s=timeout_s)
+        return self._asker.ask(name, verifier.version, found, timeout_s=timeout_s)
 
     def _begin_composite(self, item: Item, composite: Composite) -> Result | Work:
         answers: dict[str, Answer] = {}

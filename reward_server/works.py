@@ -36,7 +36,7 @@ class SingleWork:
         answer = self.pending.future.result()
         return Result(
             id=self.item.id,
-            verdict=shortened(answer.verdict),
+            verdict=answer.verdict,
             verifier_version=self.version,
             elapsed_s=answer.elapsed_s,
             cached=answer.cached,

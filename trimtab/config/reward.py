@@ -6,6 +6,7 @@ import os
 
 from pydantic import Field, model_validator
 
+from trimtab.config.base import Model
 from trimtab.config.routes import RouteConfig
 from trimtab.config.sandbox import SandboxConfig
 from trimtab.config.server import ServerConfig
@@ -16,6 +17,15 @@ from trimtab.config.verifiers import (
 )
 
 DEFAULT_REWARD_LISTEN = "127.0.0.1:50052"
+
+
+class CacheConfig(Model):
+    """How many verdicts of workers are remembered; a limit of 0 turns the cache off."""
+
+    max_entries: int = Field(default=100_000, ge=0)
+    """Most verdicts."""
+    max_bytes: int = Field(default=64 << 20, ge=0)
+    """Most memory that they may take, roughly."""
 
 
 class RewardServerConfig(ServerConfig):
@@ -46,6 +56,8 @@ class RewardServerConfig(ServerConfig):
     """Address space of a worker."""
     worker_max_items: int = Field(default=10_000, ge=1)
     """Items after which a worker is replaced by a fresh one."""
+    cache: CacheConfig = CacheConfig()
+    """What is remembered of verdicts that took a worker."""
     max_waiting_items: int = Field(default=50_000, ge=1)
     """Items that may wait before calls are turned away."""
     max_items: int = Field(default=10_000, ge=1, le=10_000)

@@ -9,6 +9,7 @@ import pytest
 from reward_server import batches
 from reward_server.asking import Asker
 from reward_server.batches import RecentBatches
+from reward_server.cache import VerdictCache
 from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
 from reward_server.pools import Pools
@@ -53,7 +54,7 @@ def scorer_with(forwarder: Elsewhere) -> Scorer:
     pool = Pools(workers, None)
     judge = Judge(
         build_verifiers({"numeric": NUMERIC}),
-        Asker(pool),
+        Asker(pool, VerdictCache(max_entries=100, max_bytes=100_000)),
         item_deadline_s=1.0,
         deadlines_s={},
         max_response_bytes=1000,
