@@ -1,0 +1,234 @@
+"""Reads the lists, sets, intervals, matrices and equations that answers are written as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from reward_server.verifiers.mathematics.formulas import MAX_DEPTH, Formula, Notes, Odd
+from reward_server.verifiers.mathematics.programs import Program
+
+MAX_TOKENS = 300
+"""Longest text that is read."""
+
+_CLOSING = {"(": ")]", "[": ")]", "{": "}", r"\{": r"\}"}
+_CLOSERS = frozenset([")", "]", "}", r"\}"])
+_MATRIX, _MATRIX_END = r"\begin{pmatrix}", r"\end{pmatrix}"
+_JOINTS = frozenset([",", " and", " or"])
+_UNION = r"\cup"
+_EQUALS = frozenset(["=", r"\approx"])
+_RELATIONS = frozenset([r"\le", r"\ge", r"\ne", "<", ">"])
+_SIGNS = _EQUALS | _RELATIONS
+_ENDS = _CLOSERS | _JOINTS | _SIGNS | {"", _UNION}
+_WORDS = frozenset(["and", "or"])
+_PAIRS_THAT_ARE_WORDS = frozenset(
+    {"cm", "mm", "km", "kg", "mg", "ml", "mL", "dm", "ft", "hr", "pm", "am", "no", "if", "is", "of",
+     "to", "by", "an", "at", "in", "oz", "lb", "Hz"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A formula, or several that the text says are equal."""
+
+    sides: tuple[Program, ...]
+    """The formulas, less the name that an equation or a relation gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Things in brackets or in a matrix."""
+
+    brackets: str
+    """The opening and the closing one."""
+    parts: tuple[Part, ...]
+    """What is inside."""
+
+
+Part: TypeAlias = Value | Group
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a text says."""
+
+    parts: list[Part] = field(default_factory=list)
+    """The things that it lists."""
+    is_union: bool = False
+    """True if union signs join them, rather than commas."""
+    has_relations: bool = False
+    """True if something is compared with what it is not equal to, as in x < 5."""
+    notes: Notes = field(default_factory=Notes)
+    """What they are made of."""
+    names: set[str] = field(default_factory=set)
+    """What equations give a value to; empty for one that names nothing, as x + y = 1."""
+
+
+def read(tokens: Sequence[str]) -> Reading:
+    """Reads the tokens of a text.
+
+    Raises:
+        Odd: it is not read.
+    """
+    if not tokens or len(tokens) > MAX_TOKENS:
+        raise Odd
+    return _Reader(tokens).text()
+
+
+class _Reader:
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._tokens = _one_by_one(tokens)
+        self._ends, self._lists = _matched(self._tokens)
+        self._tokens.append("")
+        self._at = 0
+        self._reading = Reading()
+
+    @property
+    def _now(self) -> str:
+        return self._tokens[self._at]
+
+    def text(self) -> Reading:
+        reading = self._reading
+        reading.parts.append(self._part())
+        reading.is_union = self._now == _UNION
+        while self._now == _UNION if reading.is_union else self._now in _JOINTS:
+            self._at += 1
+            reading.parts.append(self._part())
+        notes = reading.notes
+        notes.applied -= notes.plain
+        if self._now or notes.raised & notes.applied:
+            raise Odd
+        return reading
+
+    def _part(self) -> Part:
+        if self._now == _MATRIX:
+            return self._matrix()
+        if self._at not in self._lists:
+            return self._value()
+        group = self._group()
+        if self._now not in _EQUALS:
+            return group
+        # (x, y) = (1, 2)
+        self._at += 1
+        if self._at not in self._lists:
+            raise Odd
+        return self._group()
+
+    def _group(self) -> Group:
+        opening, end = self._now, self._ends[self._at]
+        self._at += 1
+        parts = [self._part()]
+        while self._now in _JOINTS:
+            self._at += 1
+            parts.append(self._part())
+        closing = self._now
+        self._at += 1
+        if self._at != end + 1 or self._now not in _ENDS:
+            raise Odd
+        return Group(opening + closing, tuple(parts))
+
+    def _matrix(self) -> Group:
+        cells: list[Part] = []
+        while self._now != _MATRIX_END:
+            self._at += 1
+            if cells and self._now == _MATRIX_END:
+                break  # a line break behind the last row
+            cells.append(Value((self._side(),)))
+            if self._now not in {"&", "\\\\", _MATRIX_END}:
+                raise Odd
+        self._at += 1
+        if self._now not in _ENDS:
+            raise Odd
+        return Group("matrix", tuple(cells))
+
+    def _value(self) -> Value:
+        start = self._at
+        try:
+            first = Formula(self._tokens, start)
+            sides = [first.program()]
+        except Odd:
+            # A label may be anything, as in "AB' = 5".
+            self._at = self._label_end(start)
+            self._reading.names.add("".join(self._tokens[start : self._at]))
+            sides = []
+        else:
+            self._at = first.at
+            if self._now in _SIGNS:
+                name = _name(sides[0])
+                self._reading.names.add(name)
+                if name:
+                    sides = []
+            if sides:
+                self._reading.notes.add(first.notes)
+        while self._now in _SIGNS:
+            self._reading.has_relations |= self._now in _RELATIONS
+            self._at += 1
+            sides.append(self._side())
+        if self._now not in _ENDS:
+            raise Odd
+        return Value(tuple(sides))
+
+    def _side(self) -> Program:
+        formula = Formula(self._tokens, self._at)
+        program = formula.program()
+        self._at = formula.at
+        self._reading.notes.add(formula.notes)
+        return program
+
+    def _label_end(self, start: int) -> int:
+        at = start
+        while self._tokens[at] not in _EQUALS:
+            if self._tokens[at] in _JOINTS or not self._tokens[at]:
+                raise Odd
+            at = self._ends.get(at, at) + 1
+        return at
+
+
+def _name(program: Program) -> str:
+    """The name that a formula is: a letter, or one with others in brackets; else empty."""
+    kinds = [kind for kind, _ in program]
+    if kinds in (["load"], ["load", "load", "apply"]):
+        return str(program[0][1])
+    return ""
+
+
+def _one_by_one(tokens: Sequence[str]) -> list[str]:
+    """The tokens with letters one by one, and words that mean "and" as such."""
+    single: list[str] = []
+    for piece in tokens:
+        if single[-2:] == [r"\frac", "{"] and piece[0] == "d":
+            raise Odd  # a derivative
+        if piece in _WORDS:
+            single.append(" " + piece)
+        elif len(piece) > 1 and piece.isalpha():
+            # Two letters may be a product; more of them, or those with a d, are a word.
+            if len(piece) > 2 or piece[0] == "d" or piece in _PAIRS_THAT_ARE_WORDS:
+                raise Odd
+            single.extend(piece)
+        else:
+            single.append(piece)
+    return single
+
+
+def _matched(tokens: Sequence[str]) -> tuple[dict[int, int], set[int]]:
+    """Where each bracket is closed, and the brackets that hold a list."""
+    ends: dict[int, int] = {}
+    lists: set[int] = set()
+    opened: list[int] = []
+    for at, piece in enumerate(tokens):
+        if piece in _CLOSING:
+            opened.append(at)
+            if len(opened) > MAX_DEPTH:
+                raise Odd
+            if piece == r"\{":
+                lists.add(at)
+        elif piece in _CLOSERS:
+            if not opened or piece not in _CLOSING[tokens[opened[-1]]]:
+                raise Odd
+            ends[opened.pop()] = at
+        elif piece in _JOINTS and opened:
+            lists.add(opened[-1])
+    if opened:
+        raise Odd
+    return ends, lists
