@@ -1,0 +1,121 @@
+"""What letters and doubtful signs may mean: every way to read two formulas together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from itertools import permutations, product
+from typing import TypeAlias
+
+from reward_server.verifiers.mathematics import balls
+from reward_server.verifiers.mathematics.balls import Ball
+from reward_server.verifiers.mathematics.formulas import Notes, Odd
+from reward_server.verifiers.mathematics.programs import Doubt, Setting
+
+Points: TypeAlias = list[Setting]
+"""Settings that read alike and differ in the values of the letters."""
+_Values: TypeAlias = dict[str, Ball]
+
+_MAX_RENAMED = 2
+_ONE: Ball = (1.0, 0.0)
+_CONSTANTS: Mapping[str, Ball] = {
+    "e": balls.exponential(_ONE),
+    "i": (1j, 0.0),
+    "I": (1j, 0.0),
+}
+_FACTORS: Mapping[Doubt, tuple[Ball, ...]] = {
+    Doubt.PERCENT: (_ONE, balls.rounded(0.01, 0.0)),
+    Doubt.DEGREE: (_ONE, balls.rounded(math.pi / 180, 0.0)),
+    Doubt.LOGARITHM: (_ONE, balls.rounded(1 / math.log(10), 0.0)),
+}
+# Counts suit n and k, small fractions suit probabilities; both ways of ordering suit differences.
+_ROWS = (
+    (23.0, 29.0, 19.0, 31.0, 26.0, 17.0, 34.0, 13.0),
+    (0.8713, 0.6241, 0.4567, 0.3389, 0.2771, 0.1933, 0.1187, 0.0829),
+    (21.0, 16.0, 27.0, 15.0, 22.0, 12.0, 28.0, 18.0),
+)
+_UNITS = (1.0,) * len(_ROWS[0])  # a letter behind a number may be a unit
+_UNIT_LETTERS = frozenset("ACFJKLNVWdghlms")
+
+
+def settings(ours: Notes, theirs: Notes) -> Iterator[tuple[Points, Points]]:
+    """Each way to read the two, as what the first and what the second means at every point.
+
+    Raises:
+        Odd: the letters are too many, or could be units of one quantity.
+    """
+    doubts, letters = ours.doubts | theirs.doubts, ours.letters | theirs.letters
+    applied = frozenset(ours.applied | theirs.applied)
+    readings = [
+        (mixed, functions)
+        for mixed in ((True, False) if Doubt.MIXED in doubts else (True,))
+        for functions in ((frozenset[str](), applied) if applied else (applied,))
+    ]
+    for fixed in _constants(letters):
+        real = not fixed.keys() & {"i", "I"}
+        pairs = list(_assignments(ours.letters - fixed.keys(), theirs.letters - fixed.keys()))
+        for factors in _factors(doubts):
+            known = {**fixed, **factors}
+            for (mixed, functions), points in product(readings, pairs):
+                first, second = (
+                    [
+                        Setting({**known, **values}, mixed, functions, bool(values) and real)
+                        for values in side
+                    ]
+                    for side in points
+                )
+                yield first, second
+
+
+def _factors(doubts: Collection[Doubt]) -> Iterator[_Values]:
+    """The doubts that are factors, with each choice of their values."""
+    present = [doubt for doubt in _FACTORS if doubt in doubts]
+    for chosen in product(*(_FACTORS[doubt] for doubt in present)):
+        yield dict(zip(present, chosen, strict=True))
+
+
+def _constants(letters: Collection[str]) -> Iterator[_Values]:
+    """The letters e, i and I as the constants that they mostly are, and as any other letters."""
+    present = [letter for letter in _CONSTANTS if letter in letters]
+    for chosen in product((True, False), repeat=len(present)):
+        yield {
+            letter: _CONSTANTS[letter]
+            for letter, is_constant in zip(present, chosen, strict=True)
+            if is_constant
+        }
+
+
+def _assignments(ours: set[str], theirs: set[str]) -> Iterator[tuple[list[_Values], list[_Values]]]:
+    """Values of the letters at each point, for each way to match letters that are not shared."""
+    letters = sorted(ours | theirs)
+    mine, others = sorted(ours - theirs), sorted(theirs - ours)
+    if not letters:
+        yield [{}], [{}]
+        return
+    is_renamed = len(mine) == len(others) > 0
+    if (
+        len(letters) > len(_UNITS)
+        or (is_renamed and len(mine) > _MAX_RENAMED)
+        or _are_units(ours, theirs)
+    ):
+        raise Odd
+    rows = _ROWS if ours and theirs else (*_ROWS, _UNITS)
+    points: list[_Values] = [
+        {letter: (value, _error(value)) for letter, value in zip(letters, row, strict=False)}
+        for row in rows
+    ]
+    if not is_renamed:
+        yield points, points
+        return
+    for order in permutations(mine):
+        pairs = list(zip(others, order, strict=True))
+        yield points, [point | {name: point[same] for name, same in pairs} for point in points]
+
+
+def _are_units(ours: set[str], theirs: set[str]) -> bool:
+    """True for letters like those of "2h" and "120m"."""
+    return len(ours) == len(theirs) == 1 and ours != theirs and ours | theirs <= _UNIT_LETTERS
+
+
+def _error(value: float) -> float:
+    return 0.0 if value.is_integer() else math.ulp(value)
