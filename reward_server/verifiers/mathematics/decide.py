@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 
+from reward_server.verifiers.mathematics.latex import canonical
 from reward_server.verifiers.mathematics.refute import refute
-from reward_server.verifiers.mathematics.tokens import canonical
 from reward_server.verifiers.mathematics.words import decide_words
 from reward_server.verifiers.numbers import OutOfRange, read_integer, read_number, tidy
 

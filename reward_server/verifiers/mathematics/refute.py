@@ -17,10 +17,10 @@ from typing import TypeAlias
 from reward_server.verifiers.mathematics import balls
 from reward_server.verifiers.mathematics.balls import Ball
 from reward_server.verifiers.mathematics.formulas import Odd
+from reward_server.verifiers.mathematics.latex import tokens_of
 from reward_server.verifiers.mathematics.programs import Doubt, Program, run
 from reward_server.verifiers.mathematics.reader import Group, Part, Reading, Value, read
 from reward_server.verifiers.mathematics.settings import Points, settings
-from reward_server.verifiers.mathematics.tokens import tokens_of
 
 _MAX_CHARS = 1000
 _MAX_REMEMBERED_CHARS = 200
