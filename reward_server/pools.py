@@ -58,7 +58,7 @@ class Pools:
     def submit(self, name: str, question: Question, *, timeout_s: float) -> Job | ProgramJob:
         """Queues a question to the verifier of that name; `done` gets its verdict."""
         if self._programs is not None and name in self._programs.verifiers:
-            return self._programs.submit(name, question, timeout_s=timeout_s)
+            return self._programs.submit(name, question)
         return self._workers.submit(name, question, timeout_s=timeout_s)
 
     def cancel(self, job: Job | ProgramJob) -> None:

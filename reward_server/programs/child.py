@@ -12,6 +12,7 @@ fails leaves a NUL and a line of explanation at its end. With `calls` one frame 
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import os
 import random
@@ -106,11 +107,12 @@ def _open_streams() -> None:
 def _run_main(program: str) -> int:
     """Runs the program as the interpreter would; gives its exit status."""
     status, explanation = 0, ""
+    module = types.ModuleType("__main__")
     try:
-        _execute(program, types.ModuleType("__main__"))
+        _execute(program, module)
     except BaseException as error:  # noqa: BLE001 - whatever the program raises is its own
         status, explanation = _ending(error)
-    for end in (_join_threads, _run_exit_functions, _flush):
+    for end in (_join_threads, _run_exit_functions, module.__dict__.clear, _flush):
         try:
             end()
         except BaseException as error:  # noqa: BLE001
@@ -122,7 +124,7 @@ def _run_main(program: str) -> int:
 
 def _execute(program: str, module: types.ModuleType) -> None:
     sys.modules[module.__name__] = module
-    code = compile(program, "program.py", "exec", dont_inherit=True)
+    code = compile(program.removeprefix("\ufeff"), "program.py", "exec", dont_inherit=True)
     exec(code, module.__dict__)  # noqa: S102 - this process exists to do so
 
 
@@ -140,7 +142,10 @@ def _run_exit_functions() -> None:
 
 
 def _flush() -> None:
-    sys.stdout.flush()  # the program may have put another stream there
+    gc.collect()  # streams that the program has left open flush when they go
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None:
+            stream.flush()
 
 
 def _join_threads() -> None:

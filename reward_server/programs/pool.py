@@ -74,9 +74,9 @@ class ProgramPool:
             )
         self._slots = [asyncio.create_task(self._serve()) for _ in range(self.slot_count)]
 
-    def submit(self, verifier: str, question: Question, *, timeout_s: float) -> ProgramJob:
+    def submit(self, verifier: str, question: Question) -> ProgramJob:
         """Queues a question to the verifier of that name; `done` gets its verdict."""
-        plan = self.verifiers[verifier].plan(question, timeout_s=timeout_s)
+        plan = self.verifiers[verifier].plan(question)
         job = ProgramJob(plan, asyncio.get_running_loop().create_future())
         self.waiting_count += 1
         self._queue.put_nowait(job)

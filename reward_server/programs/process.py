@@ -18,11 +18,12 @@ from reward_server.processes import Nursery, WorkerProcess
 
 T = TypeVar("T")
 _LENGTH = struct.Struct("!I")
-_MAX_STRETCH = 3.0  # times its time that a program may wait for a processor
+_MAX_STRETCH = 2.0  # times its time that a program may wait for a processor
 _WORTH_WAITING_S = 0.01
 _SEND_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 10.0
 _PIECE_BYTES = 1 << 16
+_MAX_EXPLANATION_BYTES = 1200
 
 
 class Failure(Exception):
@@ -108,7 +109,9 @@ class ProgramProcess:
                     raise Failure(f"it writes more than {max_bytes} bytes")
         status = await asyncio.shield(self._process.exited)
         if status:
-            raise self._ended(status, output.rpartition(b"\0")[2][:1200].decode(errors="replace"))
+            _, mark, explanation = output.rpartition(b"\0")
+            shown = explanation[:_MAX_EXPLANATION_BYTES].decode(errors="replace") if mark else ""
+            raise self._ended(status, shown)
         return bytes(output)
 
     async def _read_answer(self, max_bytes: int) -> dict[str, Any]:

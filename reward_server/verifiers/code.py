@@ -54,21 +54,24 @@ class CodeVerifier:
             program = spoken
         if program is None:
             return judged(Outcome.NO_ANSWER, detail="the response holds no block of Python")
-        return Question(kind="program", texts=(program, entry_point), references=item.references)
+        limit_s = self.options["total_timeout_s"]
+        limit_s = min(item.timeout_s or limit_s, limit_s)
+        texts = (program, entry_point, repr(limit_s))  # the verdict depends on the limit too
+        return Question(kind="program", texts=texts, references=item.references)
 
     def judge(self, question: Question) -> Verdict:
         """Is never asked: no worker runs programs."""
         raise AssertionError(f"a question to {self.type} in a worker: {question.kind}")
 
-    def plan(self, question: Question, *, timeout_s: float) -> Plan:
-        """What is to be done for a question, in `timeout_s` for all tests together."""
-        program, entry_point = question.texts
+    def plan(self, question: Question) -> Plan:
+        """What is to be done for a question."""
+        program, entry_point, limit_s = question.texts
         options = self.options
         return Plan(
             program=program,
             suites=self._read(question.references, entry_point),
             timeout_s=options["timeout_s"],
-            total_timeout_s=timeout_s,
+            total_timeout_s=float(limit_s),
             memory_bytes=options["memory_bytes"],
             max_output_bytes=options["max_output_bytes"],
             rules=Rules(options["float_tolerance"], options["strict_types"]),

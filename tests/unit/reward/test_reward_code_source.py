@@ -60,7 +60,7 @@ def begun(response: str, *references: str, **options: Any) -> Verdict | Question
 
 def test_the_question_holds_the_program_and_the_tests() -> None:
     assert begun("<think>```python\nno\n```</think>```python\nyes\n```", SUITE) == Question(
-        kind="program", texts=("yes\n", ""), references=(SUITE,)
+        kind="program", texts=("yes\n", "", "30.0"), references=(SUITE,)
     )
 
 
@@ -98,6 +98,15 @@ def test_only_the_first_tests_are_planned() -> None:
     suite = "assert f(1) == 1\nassert f(2) == 2\nassert f(3) == 3"
     found = begun("```python\n1\n```", suite)
     assert isinstance(found, Question)
-    plan = verifier(max_tests=2).plan(found, timeout_s=3)
+    plan = verifier(max_tests=2).plan(found)
     assert [len(suite) for suite in plan.suites] == [2]
-    assert plan.total_timeout_s == 3
+    assert plan.total_timeout_s == 30
+
+
+@pytest.mark.parametrize(("timeout_s", "limit_s"), [(None, 30), (3.5, 3.5), (300.0, 30)])
+def test_an_items_timeout_can_only_shorten(timeout_s: float | None, limit_s: float) -> None:
+    code = verifier()
+    item = Item(id="1", response="```python\n1\n```", references=(SUITE,), timeout_s=timeout_s)
+    found = code.quick(item)
+    assert isinstance(found, Question)
+    assert code.plan(found).total_timeout_s == limit_s
