@@ -16,6 +16,7 @@ from reward_server.pools import Pools
 from reward_server.processes import Nursery, SpawnFailed
 from reward_server.programs.pool import ProgramPool
 from reward_server.programs.runner import PROGRAM_ENVIRONMENT, Unsafe, program_jacket
+from reward_server.quarantine import Quarantine
 from reward_server.sandbox.jacket import Jacket
 from reward_server.sandbox.levels import Level
 from reward_server.scorer import Scorer
@@ -63,12 +64,11 @@ class RewardApp:
         coders = {name: v for name, v in verifiers.items() if isinstance(v, CodeVerifier)}
         self._pool = Pools(workers, _program_pool(coders, config) if coders else None)
         self._deadlines_s = {name: v.options["total_timeout_s"] for name, v in coders.items()}
-        self._cache = VerdictCache(
-            max_entries=config.cache.max_entries, max_bytes=config.cache.max_bytes
-        )
+        self._cache = VerdictCache(**config.cache.model_dump())
+        self._quarantine = Quarantine(**config.quarantine.model_dump())
         self._judge = Judge(
             self._verifiers,
-            Asker(self._pool, self._cache),
+            Asker(self._pool, self._cache, self._quarantine),
             item_deadline_s=config.item_deadline_s,
             deadlines_s=self._deadlines_s,
             max_response_bytes=config.max_response_bytes,

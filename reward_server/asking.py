@@ -10,8 +10,9 @@ from reward_server.cache import VerdictCache, is_lasting, key_of
 from reward_server.pool import Job
 from reward_server.pools import Pools
 from reward_server.programs.pool import ProgramJob
+from reward_server.quarantine import Quarantine
 from reward_server.results import shortened
-from reward_server.verifiers.base import Question, Verdict
+from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +81,36 @@ class _Flight:
 class Asker:
     """Has questions answered: from the cache, by work under way, or by a worker."""
 
-    def __init__(self, pool: Pools, cache: VerdictCache) -> None:
+    def __init__(self, pool: Pools, cache: VerdictCache, quarantine: Quarantine) -> None:
         self._pool = pool
         self._cache = cache
+        self._quarantine = quarantine
         self._flights: dict[tuple[bytes, float], _Flight] = {}
 
     def ask(
-        self, name: str, version: str, question: Question, *, timeout_s: float
+        self, name: str, version: str, question: Question, *, timeout_s: float, hurried: bool
     ) -> Answer | Pending:
-        """Puts a question to the verifier of that name and version."""
+        """Puts a question to the verifier of that name and version.
+
+        `hurried`: the limit is shorter than the verifier's own, so exceeding it is no offence.
+        """
         key = key_of(version, question)
         if (known := self._cache.get(key)) is not None:
             return Answer(known, 0.0, cached=True)
+        if kill_count := self._quarantine.kills(key):
+            return Answer(_quarantined(kill_count, self._quarantine.ttl_s), 0.0)
         # Only equal time limits share: nobody is cut by a limit that is not his.
         place = (key, timeout_s)
         flight = self._flights.get(place)
         if flight is None:
-            flight = self._flights[place] = self._launch(name, question, place)
+            flight = self._flights[place] = self._launch(name, question, place, hurried=hurried)
         return flight.join()
 
-    def _launch(self, name: str, question: Question, place: tuple[bytes, float]) -> _Flight:
-        job = self._pool.submit(name, question, timeout_s=place[1])
+    def _launch(
+        self, name: str, question: Question, place: tuple[bytes, float], *, hurried: bool
+    ) -> _Flight:
+        key, timeout_s = place
+        job = self._pool.submit(name, question, timeout_s=timeout_s)
 
         def give_up() -> None:
             del self._flights[place]
@@ -111,9 +121,22 @@ class Asker:
                 return
             del self._flights[place]
             verdict = shortened(done.result())
-            self._cache.put(place[0], verdict)
+            # A program's failure may be due to the time that it had; its success lasts.
+            if isinstance(job, Job) or verdict.outcome is Outcome.CORRECT:
+                self._cache.put(key, verdict)
+            cut_short = hurried and verdict.outcome is Outcome.TIMED_OUT
+            if isinstance(job, Job) and job.kill_count and not cut_short:
+                self._quarantine.add(key, job.kill_count)
             flight.land(verdict)
 
         flight = _Flight(job, give_up)
         job.done.add_done_callback(land)
         return flight
+
+
+def _quarantined(kill_count: int, ttl_s: float) -> Verdict:
+    detail = (
+        f"in quarantine: it has cost {kill_count} workers and is not judged again "
+        f"within {ttl_s:g} s of the last one"
+    )
+    return failed(Outcome.RESOURCE_EXHAUSTED, detail, cause=Cause.ITEM)

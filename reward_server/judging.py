@@ -97,7 +97,13 @@ class Judge:
             return Answer(shortened(found), time.monotonic() - started_s)
         deadline_s = self._deadlines_s.get(name, self._item_deadline_s)
         timeout_s = min(item.timeout_s or deadline_s, deadline_s)
-        return self._asker.ask(name, verifier.version, found, timeout_s=timeout_s)
+        return self._asker.ask(
+            name,
+            verifier.version,
+            found,
+            timeout_s=timeout_s,
+            hurried=timeout_s < deadline_s,
+        )
 
     def _begin_composite(self, item: Item, composite: Composite) -> Result | Work:
         answers: dict[str, Answer] = {}

@@ -8,12 +8,12 @@ do not delay the others.
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from reward_server import frames
+from reward_server.blame import Deaths
 from reward_server.processes import Nursery, SpawnFailed, WorkerDied, WorkerProcess
 from reward_server.sandbox.levels import Fit, Level, lowest
 from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, failed
@@ -21,7 +21,6 @@ from reward_server.worker import from_reply
 from trimtab.server.logs import get_logger
 
 _log = get_logger("reward.pool")
-_MAX_ATTEMPTS = 2
 _MAX_SPAWN_FAILURES = 5
 _SPAWN_RETRY_S = 0.5
 _LOOK_S = 0.03
@@ -48,6 +47,8 @@ class Job:
     """Who is at it."""
     cpu_before_s: float = 0.0
     """What the worker had used before."""
+    kill_count: int = 0
+    """Workers that it has cost by its own doing."""
 
     @property
     def cpu_s(self) -> float:
@@ -174,41 +175,52 @@ class WorkerPool:
         """Gives the job its verdict."""
         self.running_count += 1
         try:
-            for attempt in range(1, _MAX_ATTEMPTS + 1):
+            deaths = Deaths()
+            while True:
                 job.worker = self._idle.pop() if self._idle else await self._spawn()
                 if job.done.done():
                     self._give_back(job.worker)
                     return
-                if await self._attempt(job, job.worker, attempt):
+                if await self._attempt(job, job.worker, deaths):
                     return
         finally:
             job.worker = None
             self.running_count -= 1
 
-    async def _attempt(self, job: Job, worker: WorkerProcess, attempt: int) -> bool:
+    async def _attempt(self, job: Job, worker: WorkerProcess, deaths: Deaths) -> bool:
         """Has the worker judge the item; False if another one should try."""
         job.cpu_before_s = worker.cpu_s
         try:
             reply = await self._ask(worker, job)
             verdict = from_reply(reply)
         except TimeoutError:
+            stopped = worker.is_stopped
             self._nursery.kill(worker)
+            if stopped:
+                return self._take_in(WorkerDied.by_stop(), job, deaths)
+            job.kill_count += 1
             detail = f"no verdict within {job.timeout_s:g} s"
             self._finish(job, failed(Outcome.TIMED_OUT, detail, cause=Cause.ITEM))
         except (WorkerDied, frames.BadFrame) as death:
             self._nursery.kill(worker)
-            if job.done.done():
-                return True
-            _log.warning("worker died", reason=str(death), attempt=attempt)
-            if attempt < _MAX_ATTEMPTS:
-                return False
-            self._finish(job, _verdict_of(death))
+            return job.done.done() or self._take_in(death, job, deaths)
         except asyncio.CancelledError:
             self._nursery.kill(worker)
             raise
         else:
+            job.kill_count += verdict.outcome is Outcome.RESOURCE_EXHAUSTED
             self._finish(job, verdict)
             self._give_back(worker, spent=bool(reply.get("retire")))
+        return True
+
+    def _take_in(self, death: WorkerDied | frames.BadFrame, job: Job, deaths: Deaths) -> bool:
+        """Finishes a job under which too many workers died; False if another one should try."""
+        _log.warning("worker died", reason=str(death))
+        verdict = deaths.add(str(death), getattr(death, "status", None))
+        if verdict is None:
+            return False
+        job.kill_count = deaths.own_count
+        self._finish(job, verdict)
         return True
 
     def _give_back(self, worker: WorkerProcess, *, spent: bool = False) -> None:
@@ -251,12 +263,3 @@ class WorkerPool:
                 if failures >= _MAX_SPAWN_FAILURES and not self.broken.done():
                     self.broken.set_result(str(error))
             await asyncio.sleep(_SPAWN_RETRY_S)
-
-
-def _verdict_of(death: WorkerDied | frames.BadFrame) -> Verdict:
-    """What a death of its own, twice over, says about the item."""
-    status = getattr(death, "status", None)
-    # The kernel's out-of-memory killer, and the limit on processor time.
-    starved = status in (-signal.SIGKILL, -signal.SIGXCPU)
-    outcome = Outcome.RESOURCE_EXHAUSTED if starved else Outcome.VERIFIER_ERROR
-    return failed(outcome, f"{death}, twice", cause=Cause.ITEM)

@@ -37,6 +37,11 @@ class WorkerDied(Exception):
         super().__init__(what)
         self.status = status
 
+    @classmethod
+    def by_stop(cls) -> WorkerDied:
+        """The end of one that somebody had stopped, so that it had to be killed."""
+        return cls("the worker was stopped", status=-signal.SIGKILL)
+
 
 class SpawnFailed(Exception):
     """No worker could be started."""
@@ -61,11 +66,13 @@ class WorkerProcess:
     @property
     def cpu_s(self) -> float:
         """Processor time that it has used; 0 where the system does not tell."""
-        try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        fields = self._stat()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if fields else 0.0
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if somebody has stopped it by a signal."""
+        return self._stat()[:1] == ["T"]
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The worker's reply.
@@ -92,6 +99,13 @@ class WorkerProcess:
         if status >= 0:
             return WorkerDied(f"the worker ended with status {status}", status=status)
         return WorkerDied(f"the worker was killed by {signal.Signals(-status).name}", status=status)
+
+    def _stat(self) -> list[str]:
+        """What the system tells of it, from the state on; empty where it does not."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return []
 
 
 class Nursery:

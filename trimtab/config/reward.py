@@ -28,6 +28,17 @@ class CacheConfig(Model):
     """Most memory that they may take, roughly."""
 
 
+class QuarantineConfig(Model):
+    """Which questions are kept away from workers because they have cost too many of them."""
+
+    after_kills: int = Field(default=2, ge=1)
+    """Workers that a question may cost."""
+    max_entries: int = Field(default=10_000, ge=0)
+    """Most questions whose dead workers are counted; 0: no quarantine."""
+    ttl_s: float = Field(default=3600.0, gt=0)
+    """How long a question is kept away, from the last worker that it cost."""
+
+
 class RewardServerConfig(ServerConfig):
     """A reward server."""
 
@@ -58,6 +69,8 @@ class RewardServerConfig(ServerConfig):
     """Items after which a worker is replaced by a fresh one."""
     cache: CacheConfig = CacheConfig()
     """What is remembered of verdicts that took a worker."""
+    quarantine: QuarantineConfig = QuarantineConfig()
+    """What happens to items that cost worker after worker."""
     max_waiting_items: int = Field(default=50_000, ge=1)
     """Items that may wait before calls are turned away."""
     max_items: int = Field(default=10_000, ge=1, le=10_000)

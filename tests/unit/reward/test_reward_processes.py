@@ -107,27 +107,57 @@ def test_only_so_many_items_are_set_aside(patient: RewardServer) -> None:
     assert call.result().results[0].outcome == outcome_pb2.OUTCOME_CORRECT
 
 
-@pytest.mark.parametrize(
-    ("number", "outcome"),
-    [
-        (signal.SIGKILL, outcome_pb2.OUTCOME_RESOURCE_EXHAUSTED),
-        (signal.SIGSEGV, outcome_pb2.OUTCOME_VERIFIER_ERROR),
-    ],
-)
-def test_an_item_that_kills_two_workers_is_to_blame(
-    patient: RewardServer, number: signal.Signals, outcome: int
-) -> None:
-    call = begin(patient, hanging("a"))
-    first = only_worker(patient)
-    os.kill(first, number)
-    # Another worker has taken the item up when it has been busy for longer than a start takes.
-    eventually(lambda: any(cpu_ticks(pid) > 10 for pid in patient.worker_pids() - {first}))
-    os.kill(only_worker(patient), number)
+def kill_the_one_at_work(server: RewardServer, number: signal.Signals, *, but: set[int]) -> int:
+    """Ends the worker that is at the only item; `but`: those that had it before."""
+    at_work: set[int] = set()
+
+    def is_busy() -> bool:
+        # Busy for longer than a start takes.
+        at_work.update(pid for pid in server.worker_pids() - but if cpu_ticks(pid) > 10)
+        return bool(at_work)
+
+    eventually(is_busy)
+    [pid] = at_work
+    os.kill(pid, number)
+    return pid
+
+
+def test_an_item_that_crashes_two_workers_is_to_blame(patient: RewardServer) -> None:
+    asked = hanging("a")
+    call = begin(patient, asked)
+    dead: set[int] = set()
+    for _ in range(2):
+        dead.add(kill_the_one_at_work(patient, signal.SIGSEGV, but=dead))
     [result] = call.result().results
-    assert (result.outcome, result.cause) == (outcome, outcome_pb2.CAUSE_ITEM)
-    assert number.name in result.detail
-    [result] = patient.score(algebra("next"))
-    assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+    assert result.outcome == outcome_pb2.OUTCOME_VERIFIER_ERROR
+    assert result.cause == outcome_pb2.CAUSE_ITEM
+    assert "SIGSEGV" in result.detail
+    [held, other] = patient.score(asked, algebra("next"))
+    assert held.outcome == outcome_pb2.OUTCOME_RESOURCE_EXHAUSTED
+    assert held.cause == outcome_pb2.CAUSE_ITEM
+    assert "quarantine" in held.detail
+    assert other.outcome == outcome_pb2.OUTCOME_CORRECT
+
+
+def test_an_item_is_not_to_blame_for_workers_killed_from_outside(patient: RewardServer) -> None:
+    asked = hanging("a")
+    call = begin(patient, asked)
+    dead: set[int] = set()
+    for _ in range(5):
+        dead.add(kill_the_one_at_work(patient, signal.SIGKILL, but=dead))
+    [result] = call.result().results
+    assert result.outcome == outcome_pb2.OUTCOME_UNAVAILABLE
+    assert result.cause == outcome_pb2.CAUSE_MACHINERY
+    begin(patient, asked).cancel()  # it runs again
+
+
+def test_a_worker_that_is_stopped_costs_no_verdict() -> None:
+    with running_reward_server("item_deadline_s=0.5", "workers=1") as server:
+        stopped = only_worker(server)
+        os.kill(stopped, signal.SIGSTOP)
+        [result] = server.score(algebra("a"))
+        assert result.outcome == outcome_pb2.OUTCOME_CORRECT
+        eventually(lambda: is_gone(stopped))
 
 
 def test_an_answer_that_wants_all_memory_is_to_blame() -> None:

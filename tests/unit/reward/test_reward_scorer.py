@@ -14,6 +14,7 @@ from reward_server.judging import Judge
 from reward_server.pool import WorkerPool
 from reward_server.pools import Pools
 from reward_server.processes import Nursery
+from reward_server.quarantine import Quarantine
 from reward_server.results import Result
 from reward_server.sandbox.jacket import Jacket
 from reward_server.scorer import Scorer, answer_within_s
@@ -54,7 +55,11 @@ def scorer_with(forwarder: Elsewhere) -> Scorer:
     pool = Pools(workers, None)
     judge = Judge(
         build_verifiers({"numeric": NUMERIC}),
-        Asker(pool, VerdictCache(max_entries=100, max_bytes=100_000)),
+        Asker(
+            pool,
+            VerdictCache(max_entries=100, max_bytes=100_000),
+            Quarantine(after_kills=2, max_entries=10, ttl_s=60),
+        ),
         item_deadline_s=1.0,
         deadlines_s={},
         max_response_bytes=1000,
