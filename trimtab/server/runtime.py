@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,10 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from trimtab.addresses import is_loopback_host
 from trimtab.config.server import ServerConfig, TlsConfig
 from trimtab.errors import ConfigError
 from trimtab.server.boundary import CallBoundary
+from trimtab.server.listening import address_of, listening_socket
 from trimtab.server.logs import get_logger
 
 _log = get_logger("server")
@@ -27,7 +25,6 @@ _STOP_MARGIN_S = 5.0
 TRANSPORT_CAP_BYTES = 64 << 20
 """gRPC's own cap: above it, its plain error; between ours and this one, ours with ErrorInfo."""
 
-_MAX_PORT = 65535
 _OPTIONS = (
     ("grpc.max_receive_message_length", TRANSPORT_CAP_BYTES),
     ("grpc.max_send_message_length", TRANSPORT_CAP_BYTES),
@@ -54,6 +51,8 @@ class ServiceSpec:
     """Stops taking work; called before the grace period."""
     close: Callable[[], Awaitable[None]]
     """Frees everything; called after the last call."""
+    health_changed: Callable[[bool], None] | None = None
+    """Told True once health is SERVING, and False once it no longer is."""
     failed: Awaitable[str] | None = None
     """Completes with a reason when the service can no longer serve; the server then exits 1."""
 
@@ -96,10 +95,12 @@ async def serve(spec: ServiceSpec, config: ServerConfig) -> int:
             # One line on standard output for whoever started this process; logs go elsewhere.
             print(f"{spec.name} serving on {address}", flush=True)  # noqa: T201
             _log.info("serving", address=address)
+            _tell(spec, serving=True)
         else:
             starting.cancel()
         reason = await _stop_or_failure(stopping, spec.failed)
         await _set_health(health_servicer, spec, serving=False)
+        _tell(spec, serving=False)
         if reason:
             _log.error("cannot go on", reason=reason)
         else:
@@ -111,6 +112,11 @@ async def serve(spec: ServiceSpec, config: ServerConfig) -> int:
     finally:
         await _stop(server, 0)
         await spec.close()
+
+
+def _tell(spec: ServiceSpec, *, serving: bool) -> None:
+    if spec.health_changed is not None:
+        spec.health_changed(serving)
 
 
 async def _stop(server: aio.Server, grace_s: float) -> None:
@@ -146,17 +152,10 @@ async def _set_health(
 
 def _listen(server: aio.Server, config: ServerConfig) -> str:
     """Binds the address and gives it with the port that was really taken."""
-    host, separator, port = config.listen.rpartition(":")
-    if not separator or not port.isdigit() or int(port) > _MAX_PORT:
-        raise ConfigError(f"{config.listen!r} is not HOST:PORT", field="listen")
-    if config.tls is None and not (config.insecure or is_loopback_host(host)):
-        raise ConfigError(
-            f"{config.listen} is not on loopback: give tls.cert_file and tls.key_file, "
-            "or say --insecure if the network is trusted",
-            field="listen",
-        )
-    if int(port) and (problem := _bind_problem(host, int(port))):
-        raise ConfigError(f"cannot listen on {config.listen}: {problem}", field="listen")
+    host, port = address_of(config.listen, config, field="listen")
+    if port:
+        # gRPC would not say that a port is in use, so the system is asked.
+        listening_socket(host, port, field="listen").close()
     try:
         if config.tls is None:
             bound = server.add_insecure_port(config.listen)
@@ -169,18 +168,6 @@ def _listen(server: aio.Server, config: ServerConfig) -> str:
             field="listen",
         ) from error
     return f"{host}:{bound}"
-
-
-def _bind_problem(host: str, port: int) -> str:
-    """Says if the port is in use: gRPC would not, so the system is asked."""
-    bare = host.strip("[]")
-    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
-    try:
-        socket.create_server((bare, port), family=family).close()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return "the port is in use: stop what listens there, or choose another"
-    return ""
 
 
 def _credentials(tls: TlsConfig) -> grpc.ServerCredentials:
