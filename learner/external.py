@@ -20,8 +20,8 @@ from trimtab.client.rollout_pool import WeightsSnapshot
 from trimtab.common.v1 import trajectory_pb2, weights_pb2
 from trimtab.config.run import RunConfig
 from trimtab.errors import Reason, ServiceError
+from trimtab.outcomes import outcome_name
 from trimtab.records import SampleRecord
-from trimtab.router.outcomes import outcome_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from trimtab.common.v1 import message_pb2, outcome_pb2, sampling_pb2, trajectory
 from trimtab.config.run import SamplingConfig
 from trimtab.data.problems import Problem
 from trimtab.errors import Reason, ServiceError
+from trimtab.outcomes import REWARDED, outcome_name
 from trimtab.records import SampleRecord
 from trimtab.rollout.v1 import rollout_pb2
 from trimtab.router import SampleReward
-from trimtab.router.outcomes import REWARDED, outcome_name
 
 
 def sampling_proto(config: SamplingConfig, *, seed: int) -> sampling_pb2.SamplingParams:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trimtab.common.v1 import outcome_pb2
+from trimtab.outcomes import REWARDED, Outcome
 from trimtab.reward.v1 import reward_pb2
-from trimtab.router.outcomes import REWARDED, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from trimtab.client.reward import Item, RewardClient
 from trimtab.common.v1 import outcome_pb2
 from trimtab.config.routes import RouteConfig
 from trimtab.errors import RemoteError
+from trimtab.outcomes import checked, failed
 from trimtab.reward.v1 import reward_pb2
-from trimtab.router.outcomes import checked, failed
 
 AnyItem = Item | reward_pb2.ScoreItem
 # A server that drains answers calls that race with its end as CANCELLED.

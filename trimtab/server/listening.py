@@ -42,9 +42,7 @@ def listening_socket(host: str, port: int, *, field: str) -> socket.socket:
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, _, _, _, address = found[0]
-        return socket.create_server(
-            (str(address[0]), port), family=family, backlog=_BACKLOG
-        )
+        return socket.create_server((str(address[0]), port), family=family, backlog=_BACKLOG)
     except OSError as error:
         in_use = error.errno == errno.EADDRINUSE
         problem = (

@@ -9,9 +9,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from trimtab.common.v1 import outcome_pb2
+from trimtab.outcomes import REWARDED, checked, outcome_name
 from trimtab.reward.v1 import reward_pb2
 from trimtab.router.composition import compose
-from trimtab.router.outcomes import REWARDED, checked, outcome_name
 
 Result = reward_pb2.ScoreResult
 CORRECT, INCORRECT = outcome_pb2.OUTCOME_CORRECT, outcome_pb2.OUTCOME_INCORRECT

@@ -18,9 +18,9 @@ from trimtab.common.v1 import outcome_pb2
 from trimtab.config.routes import RouteConfig
 from trimtab.config.run import RewardPeerConfig, RewardsConfig
 from trimtab.errors import Reason, ServiceError
+from trimtab.outcomes import outcome_name
 from trimtab.reward.v1 import reward_pb2
 from trimtab.router import RewardRouter, Scorable
-from trimtab.router.outcomes import outcome_name
 from trimtab.router.route import Route
 
 Request = reward_pb2.ScoreRequest
