@@ -60,7 +60,7 @@ class RewardClient(ServiceClient):
         Raises:
             RemoteError: the call failed as a whole.
         """
-        sent = [_to_proto(item) for item in items]
+        sent = [score_item(item) for item in items]
         request = reward_pb2.ScoreRequest(request_id=request_id, items=[proto for proto, _ in sent])
         response = await self._result(self._stub.Score(request, timeout=timeout_s))
         replaced = {proto.id for proto, was_replaced in sent if was_replaced}
@@ -80,7 +80,7 @@ class RewardClient(ServiceClient):
         )
 
 
-def _to_proto(item: Item | reward_pb2.ScoreItem) -> tuple[reward_pb2.ScoreItem, bool]:
+def score_item(item: Item | reward_pb2.ScoreItem) -> tuple[reward_pb2.ScoreItem, bool]:
     """The item as it travels, and whether a text of it had to be mended."""
     if isinstance(item, reward_pb2.ScoreItem):
         return item, False
