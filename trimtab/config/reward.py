@@ -7,6 +7,7 @@ import os
 from pydantic import Field, model_validator
 
 from trimtab.config.base import Model
+from trimtab.config.http import HttpConfig
 from trimtab.config.routes import RouteConfig
 from trimtab.config.sandbox import SandboxConfig
 from trimtab.config.server import ServerConfig
@@ -77,6 +78,8 @@ class RewardServerConfig(ServerConfig):
     """Most items in one Score."""
     max_response_bytes: int = Field(default=1 << 20, ge=1)
     """Longest response, in bytes of UTF-8; longer ones are RESOURCE_EXHAUSTED."""
+    http: HttpConfig | None = None
+    """JSON over HTTP on a port of its own, for other trainers; none: gRPC only."""
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> RewardServerConfig:
@@ -90,4 +93,8 @@ class RewardServerConfig(ServerConfig):
             raise ValueError(f"{shared[0]!r} is named in `verifiers` and in `routes`: drop one")
         if not self.verifiers and not self.routes:
             raise ValueError("no verifier is configured: name one under `verifiers` or `routes`")
+        if self.http and self.http.verifier not in {"", *self.verifiers, *self.routes}:
+            raise ValueError(
+                f"http.verifier {self.http.verifier!r} is neither in `verifiers` nor in `routes`"
+            )
         return self
