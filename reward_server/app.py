@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from grpc import aio
 
@@ -32,6 +33,9 @@ from trimtab.config.reward import RewardServerConfig
 from trimtab.errors import ConfigError
 from trimtab.reward.v1 import reward_pb2_grpc
 from trimtab.server.runtime import ServiceSpec
+
+if TYPE_CHECKING:
+    from reward_server.http.front import HttpFront
 
 FULL_NAME = "trimtab.reward.v1.RewardService"
 
@@ -81,6 +85,13 @@ class RewardApp:
             max_items=config.max_items,
             max_waiting_items=config.max_waiting_items,
         )
+        self._servicer = RewardService(
+            self._scorer,
+            lambda: StreamSession(self._scorer, self._judge),
+            self.info,
+            deadline_cap_s=config.deadline_cap_s,
+        )
+        self._front = self._http_front()
 
     def spec(self) -> ServiceSpec:
         """What the runtime needs to serve it."""
@@ -91,6 +102,7 @@ class RewardApp:
             start=self._start,
             drain=self._drain,
             close=self._close,
+            health_changed=self._front.health_changed if self._front else None,
             failed=self._pool.broken,
         )
 
@@ -112,15 +124,23 @@ class RewardApp:
         )
 
     def _add(self, server: aio.Server) -> None:
-        servicer = RewardService(
-            self._scorer,
-            lambda: StreamSession(self._scorer, self._judge),
-            self.info,
-            deadline_cap_s=self._config.deadline_cap_s,
-        )
-        reward_pb2_grpc.add_RewardServiceServicer_to_server(servicer, server)
+        reward_pb2_grpc.add_RewardServiceServicer_to_server(self._servicer, server)
+
+    def _http_front(self) -> HttpFront | None:
+        http = self._config.http
+        if http is None:
+            return None
+        try:
+            from reward_server.http.front import HttpFront
+        except ImportError as error:
+            raise ConfigError(
+                f"needs {error.name}: pip install 'trimtab[reward,http]'", field="http"
+            ) from error
+        return HttpFront(self._config, http, self._servicer.score_within, self._servicer.info)
 
     async def _start(self) -> None:
+        if self._front:
+            self._front.start()
         try:
             await self._pool.start()
         except SpawnFailed as error:
@@ -129,11 +149,15 @@ class RewardApp:
             raise ConfigError(str(error), field="sandbox.code_min_level") from error
 
     async def _close(self) -> None:
+        if self._front:
+            await self._front.close()
         await self._forwarder.close()
         await self._pool.close()
 
     async def _drain(self) -> None:
         self._scorer.draining.set()
+        if self._front:
+            self._front.drain()
 
     def _offers(self) -> list[Offer]:
         own = [

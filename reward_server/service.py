@@ -41,11 +41,17 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         self, request: reward_pb2.ScoreRequest, context: Context
     ) -> reward_pb2.ScoreResponse:
         """Scores a batch."""
+        return await self.score_within(request, self._remaining_s(context))
+
+    async def score_within(
+        self, request: reward_pb2.ScoreRequest, remaining_s: float
+    ) -> reward_pb2.ScoreResponse:
+        """Scores a batch within so many seconds, however it came here."""
         results = await self._scorer.score(
             [to_item(item) for item in request.items],
             request_id=request.request_id,
             fingerprint=_fingerprint(request),
-            remaining_s=self._remaining_s(context),
+            remaining_s=remaining_s,
         )
         return reward_pb2.ScoreResponse(results=[to_message(result) for result in results])
 
@@ -64,6 +70,10 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         context: Context,
     ) -> reward_pb2.GetInfoResponse:
         """Tells what this server offers and how busy it is."""
+        return self.info()
+
+    def info(self) -> reward_pb2.GetInfoResponse:
+        """What this server offers and how busy it is."""
         info = self._info()
         response = reward_pb2.GetInfoResponse(
             server=info.server,
