@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -37,6 +38,17 @@ TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Private key (
 TlsClientCa = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Authority that clients' certificates must come from (PEM)."),
+]
+Http = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Answers JSON over HTTP there too; port 0: a free one."),
+]
+Compat = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Speaks a trainer's HTTP shapes: openrlhf, slime, json; repeatable, commas work.",
+    ),
 ]
 PrintConfig = Annotated[
     bool, typer.Option("--print-config", help="Shows the whole config and ends.")
@@ -83,12 +95,17 @@ def register(app: typer.Typer) -> None:
         tls_cert: TlsCert = None,
         tls_key: TlsKey = None,
         tls_client_ca: TlsClientCa = None,
+        http: Http = None,
+        compat: Compat = None,
         print_config: PrintConfig = False,
     ) -> None:
         """Serves verification (default port 50052).
 
         Example: `trimtab serve reward --listen 0.0.0.0:50052 --insecure --set workers=8`
+
+        For other trainers: `trimtab serve reward --compat openrlhf --http 127.0.0.1:5000`
         """
+        set_ = [*(set_ or []), *_http_assignments(http, compat)]
         files = _files(config, tls_cert, tls_key, tls_client_ca)
         _become("reward", listen, set_, files, insecure=insecure, print_config=print_config)
 
@@ -111,6 +128,14 @@ def register(app: typer.Typer) -> None:
         _become("learner", listen, set_, files, insecure=insecure, print_config=print_config)
 
     app.add_typer(group, name="serve")
+
+
+def _http_assignments(http: str | None, compat: list[str] | None) -> list[str]:
+    assignments = [f"http.listen='{http}'"] if http else []
+    if compat:
+        names = [name.strip() for part in compat for name in part.split(",")]
+        assignments.append(f"http.compat={json.dumps([name for name in names if name])}")
+    return assignments
 
 
 def _files(
