@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from latex2sympy2_extended.latex2sympy2 import normalize_latex
@@ -18,19 +19,14 @@ from math_verify import LatexExtractionConfig, parse, verify
 from math_verify.parser import parse_latex_cached
 
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
+from reward_server.verifiers.symbolic.answers import readable, tell
+from reward_server.verifiers.symbolic.hedges import hedged
+from reward_server.verifiers.symbolic.policy import Policy
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
 _CONFIG = LatexExtractionConfig(boxed_match_priority=0)
 _NORMALIZATION = replace(_CONFIG.normalization_config, boxed="last")
-_LEADING_RELATION = re.compile(
-    r"\s*(?:[<>≠≤≥≈~]|!=|\\(?:neq?|not|[lg]eq?|[lg]t|approx|sim|leqslant|geqslant)(?![a-zA-Z]))"
-)
-_HEDGE = re.compile(
-    r"\b(?:or (?:more|less|greater|fewer|higher|lower|above|below)|at (?:least|most)|"
-    r"(?:more|less|greater|fewer) than|not|about|around|approximately|any)\b",
-    re.IGNORECASE,
-)
 _EQUALS = re.compile(r"(?<![<>!\\:])=(?!=)")
 _LIST = re.compile("[,;]")
 _WARM_UP = (
@@ -39,29 +35,30 @@ _WARM_UP = (
 )  # fmt: skip
 
 
-def compare(references: Sequence[str], answer: str, *, joined: str | None = None) -> Verdict:
-    """Judges an answer, and a list of joined boxes, against readable references."""
-    golds = [(reference, parsed) for reference in references if (parsed := _gold(reference))]
-    if not golds:
+def compare(
+    references: Sequence[str], answer: str, policy: Policy, *, joined: str | None = None
+) -> Verdict:
+    """Judges an answer, and a list of joined boxes, against references."""
+    if not any(readable(reference) or _gold(reference) for reference in references):
         shown = repr(references[0][:80])
         return failed(Outcome.INVALID_REFERENCE, f"no reference can be parsed: {shown}")
-    for reference, gold in golds:
-        if _hedged(reference, answer):
+    for reference in references:
+        if hedged(reference, answer):
             continue
-        if _equal(reference, gold, answer):
-            return judged(Outcome.CORRECT, answer=answer)
-        if joined is not None and _verified(gold, _parsed(joined)):
-            return judged(Outcome.CORRECT, answer=joined)
+        for found in (answer, joined):
+            if found is not None and _holds(reference, found, policy):
+                return judged(Outcome.CORRECT, answer=found)
     return judged(Outcome.INCORRECT, answer=answer)
 
 
 def warm_up() -> None:
     """Builds the grammar's tables, so that forked workers share them."""
     for text in _WARM_UP:
-        compare([text], text)
-        compare([text], "7")
+        compare([text], text, Policy())
+        compare([text], "7", Policy())
 
 
+@lru_cache(maxsize=4096)
 def _gold(reference: str) -> list[Any]:
     # Raw LaTeX without an anchor would lose its first symbols to the plain-number pattern.
     if "$" in reference:
@@ -94,6 +91,12 @@ def _attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> A
         return None
 
 
+def _holds(reference: str, answer: str, policy: Policy) -> bool:
+    """By our own rules where they can tell, else by Math-Verify."""
+    told = _attempt(tell, reference, answer, policy)
+    return _equal(reference, _gold(reference), answer) if told is None else bool(told)
+
+
 def _equal(reference: str, gold: list[Any], answer: str) -> bool:
     sides = _EQUALS.split(answer)
     if len(sides) > 1 and not _LIST.search(answer) and not _EQUALS.search(reference):
@@ -116,11 +119,4 @@ def _is_constant(parsed: list[Any]) -> bool:
 def _verified(gold: list[Any], found: list[Any]) -> bool:
     return bool(found) and bool(
         _attempt(verify, gold, found, timeout_seconds=None, raise_on_error=True)
-    )
-
-
-def _hedged(reference: str, answer: str) -> bool:
-    """True for "> 5" or "5 or more", unless the reference is written like that as well."""
-    return any(
-        find(answer) and not find(reference) for find in (_HEDGE.search, _LEADING_RELATION.match)
     )

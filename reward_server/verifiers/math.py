@@ -21,8 +21,9 @@ from reward_server.verifiers.base import (
 )
 from reward_server.verifiers.extract import final_answer, last_box, last_boxes, strip_thinking
 from reward_server.verifiers.mathematics.decide import decide
+from reward_server.verifiers.symbolic.policy import Policy
 
-REVISION = 1
+REVISION = 2
 _MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait
 _ALTERNATIVES = re.compile(r"\}[\s$]{0,10}(?:or|\\text\{ ?or ?\})[\s$]{0,10}\\boxed", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\[\\{}]")
@@ -38,6 +39,7 @@ class MathVerifier:
         """`options`: `strip_thinking`."""
         self.options = dict(options)
         self.version = version_of(self.type, REVISION, options)
+        self._policy = Policy.of(options)
         self._strip_thinking = bool(options["strip_thinking"])
 
     def quick(self, item: Item) -> Verdict | Question:
@@ -70,7 +72,7 @@ class MathVerifier:
 
         [response] = question.texts
         if question.kind == "answer":
-            return compare(question.references, response)
+            return compare(question.references, response, self._policy)
         readables = readable(question.references)
         if not readables:
             return _no_reference(question.references)
@@ -81,10 +83,10 @@ class MathVerifier:
         joined = ", ".join(boxes) if len(boxes) > 1 else None
         if joined is not None and _ALTERNATIVES.search(response):
             # "41 or 42" names no answer; only a reference that lists both is met by it.
-            return compare(readables, joined)
+            return compare(readables, joined, self._policy)
         if any(decide(reference, answer) for reference in readables):
             return judged(Outcome.CORRECT, answer=answer)
-        return compare(readables, answer, joined=joined)
+        return compare(readables, answer, self._policy, joined=joined)
 
     def _spoken(self, response: str) -> str | None:
         return strip_thinking(response) if self._strip_thinking else response
