@@ -19,9 +19,9 @@ from math_verify import LatexExtractionConfig, parse, verify
 from math_verify.parser import parse_latex_cached
 
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
+from reward_server.verifiers.mathematics.policy import Policy
 from reward_server.verifiers.symbolic.answers import readable, tell
 from reward_server.verifiers.symbolic.hedges import hedged
-from reward_server.verifiers.symbolic.policy import Policy
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 

@@ -21,7 +21,7 @@ from reward_server.verifiers.base import (
 )
 from reward_server.verifiers.extract import final_answer, last_box, last_boxes, strip_thinking
 from reward_server.verifiers.mathematics.decide import decide
-from reward_server.verifiers.symbolic.policy import Policy
+from reward_server.verifiers.mathematics.policy import Policy
 
 REVISION = 2
 _MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 
+from reward_server.verifiers.mathematics.policy import Policy
 from reward_server.verifiers.symbolic import units
 from reward_server.verifiers.symbolic.compare import Comparer
 from reward_server.verifiers.symbolic.cursor import Reading
 from reward_server.verifiers.symbolic.grammar import read
-from reward_server.verifiers.symbolic.policy import Policy
 from reward_server.verifiers.symbolic.shapes import Shape, Unreadable
 from reward_server.verifiers.symbolic.tokens import plain
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sympy import Expr, MatrixBase, Rational, S
 
+from reward_server.verifiers.mathematics.policy import Policy
 from reward_server.verifiers.symbolic import samples
 from reward_server.verifiers.symbolic.equations import (
     difference,
@@ -30,7 +31,6 @@ from reward_server.verifiers.symbolic.labels import (
     near,
     unrolled,
 )
-from reward_server.verifiers.symbolic.policy import Policy
 from reward_server.verifiers.symbolic.sets import as_set, equal
 from reward_server.verifiers.symbolic.shapes import (
     DEGREE,
