@@ -17,6 +17,8 @@ REWARDED: frozenset[int] = frozenset(
     }
 )
 """Outcomes that carry a reward; all others make the sample invalid."""
+_KNOWN = frozenset(Outcome.values()) - {outcome_pb2.OUTCOME_UNSPECIFIED}
+_CAUSES = frozenset(outcome_pb2.Cause.values())
 _LONGEST_S = 10_000 * 365 * 86_400
 """As protobuf bounds a Duration."""
 
@@ -44,9 +46,9 @@ def checked(result: reward_pb2.ScoreResult) -> reward_pb2.ScoreResult:
 
 
 def _problem(result: reward_pb2.ScoreResult) -> str:
-    if result.outcome not in Outcome.values() or not result.outcome:
+    if result.outcome not in _KNOWN:
         return f"outcome {result.outcome} is not known"
-    if result.cause not in outcome_pb2.Cause.values():
+    if result.cause not in _CAUSES:
         return f"cause {result.cause} is not known"
     if not 0 <= result.elapsed.seconds < _LONGEST_S:
         return f"an elapsed time of {result.elapsed.seconds} s cannot be"
@@ -55,7 +57,7 @@ def _problem(result: reward_pb2.ScoreResult) -> str:
             return f"{outcome_name(result.outcome)} came without a reward"
         numbers = [result.reward, *result.components.values()]
         numbers += [span.reward for span in result.spans]
-        if not all(math.isfinite(number) for number in numbers):
+        if not all(map(math.isfinite, numbers)):
             return "a reward is not finite"
     elif result.HasField("reward"):
         return f"{outcome_name(result.outcome)} came with a reward"

@@ -85,8 +85,8 @@ def score_item(item: Item | reward_pb2.ScoreItem) -> tuple[reward_pb2.ScoreItem,
     if isinstance(item, reward_pb2.ScoreItem):
         return item, False
     texts = [item.response, item.prompt, item.group_id, *item.references]
-    clean = [_travelling(text) for text in texts]
-    metadata = _travelling(dict(item.metadata))
+    clean = [text if text.isascii() else _travelling(text) for text in texts]
+    metadata = _travelling(item.metadata) if item.metadata else item.metadata
     proto = reward_pb2.ScoreItem(
         id=item.id,
         verifier=item.verifier,

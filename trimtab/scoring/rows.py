@@ -252,8 +252,8 @@ def has(values: Mapping[str, Any], name: str) -> bool:
     *parents, last = name.split(".")
     value: Any = values
     for key in parents:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return isinstance(value, Mapping) and last in value
+        value = value.get(key) if isinstance(value, dict) else None
+    return isinstance(value, dict) and last in value
 
 
 def column(values: Mapping[str, Any], name: str) -> Any:
@@ -262,14 +262,16 @@ def column(values: Mapping[str, Any], name: str) -> Any:
         return values[name]
     value: Any = values
     for key in name.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
+        value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
 def _is_reference(value: object) -> bool:
+    if isinstance(value, str):
+        return True
     if isinstance(value, float) and not math.isfinite(value):
         return False
-    return isinstance(value, str | int | float | Decimal) and not isinstance(value, bool)
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def _there_is(found: object) -> str:
@@ -282,7 +284,7 @@ def _prompt_text(value: Any) -> str | None:
         return ""
     if isinstance(value, str):
         return value
-    if not isinstance(value, list) or not all(isinstance(part, Mapping) for part in value):
+    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
         return None
     contents = [part.get("content") for part in value]
     return "\n\n".join(text for text in contents if isinstance(text, str))
@@ -292,7 +294,7 @@ def _metadata(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]
     metadata: dict[str, Any] = {}
     for name in names:
         value = column(values, name)
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             metadata.update({key: _json(part, name) for key, part in value.items()})
         elif value is not None:
             metadata[name.rpartition(".")[2]] = _json(value, name)
@@ -314,7 +316,7 @@ def _json(value: Any, name: str, depth: int = 0) -> Any:
             return float(value)
         except OverflowError as error:
             raise ValueError(f"has a number in column {name!r} that JSON cannot hold") from error
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {str(key): _json(part, name, depth + 1) for key, part in value.items()}
     if isinstance(value, list):
         return [_json(part, name, depth + 1) for part in value]
