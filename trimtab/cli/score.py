@@ -156,7 +156,7 @@ class _Scoring:
     async def _score(self, client: RewardClient, partial: PartialVerdicts) -> None:
         from trimtab.scoring.audit import AuditedVerifier
         from trimtab.scoring.job import Job
-        from trimtab.scoring.pipeline import judged
+        from trimtab.scoring.pipeline import Judge, judged
         from trimtab.scoring.verifier import Verifier
 
         reader = self.reader
@@ -171,7 +171,9 @@ class _Scoring:
             partial.begin(job, row_count=row_count, references=reader.fields.references)
         done = partial.done_count
         rows = reader.rows(number=done, position=partial.position)
-        judge = AuditedVerifier(verifier, audit, share=self.audit_share)
+        judge: Judge = verifier
+        if audit is not None:
+            judge = AuditedVerifier(verifier, audit, share=self.audit_share)
         batches = judged(rows, judge, batch=self.batch, in_flight=self.in_flight)
         with RowsProgress(partial.row_count, done=done) as progress:
             async with aclosing(batches):

@@ -21,16 +21,14 @@ def is_sampled(number: int, share: float) -> bool:
 class AuditedVerifier:
     """A verifier, and a second one beside it that is asked about some of the rows."""
 
-    def __init__(self, verifier: Verifier, audit: Verifier | None, *, share: float) -> None:
-        """Without an `audit` there is no second opinion."""
+    def __init__(self, verifier: Verifier, audit: Verifier, *, share: float) -> None:
+        """`audit` is asked about this share of the rows."""
         self._verifier = verifier
         self._audit = audit
         self._share = share
 
     async def judge(self, rows: Sequence[Row]) -> Judged:
         """Verdicts and second opinions on a batch."""
-        if self._audit is None:
-            return Judged(rows, await self._verifier.verdicts(rows))
         sampled = [row for row in rows if is_sampled(row.number, self._share)]
         verdicts, seconds = await asyncio.gather(
             self._verifier.verdicts(rows), self._audit.verdicts(sampled)

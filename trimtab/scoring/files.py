@@ -68,6 +68,21 @@ class RowFile:
             return _parquet_rows(self.path, columns, number)
         return self._json_rows(number, position)
 
+    def count_rows(self) -> int:
+        """How many rows there are.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        try:
+            if self._is_parquet:
+                count: int = pq.read_metadata(self.path).num_rows
+                return count
+            with self.path.open("rb") as lines:
+                return sum(not line.isspace() for line in lines)
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(self.path, error) from error
+
     def digest(self) -> str:
         """SHA-256 of the content, in hexadecimal digits."""
         with self.path.open("rb") as file:

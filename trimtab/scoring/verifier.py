@@ -12,6 +12,7 @@ from trimtab.common.v1 import outcome_pb2
 from trimtab.errors import ConfigError, RemoteError, TrimtabError
 from trimtab.reward.v1 import reward_pb2
 from trimtab.router.outcomes import checked
+from trimtab.scoring.pipeline import Judged
 from trimtab.scoring.rows import Row
 from trimtab.scoring.verdicts import Verdict, verdict_of
 
@@ -54,6 +55,10 @@ class Verifier:
                 return cls(client, info)
         names = ", ".join(info.name for info in offered) or "none"
         raise ConfigError(f"{client.target} offers no verifier {name!r}, only {names}")
+
+    async def judge(self, rows: Sequence[Row]) -> Judged:
+        """As `verdicts`, with the rows."""
+        return Judged(rows, await self.verdicts(rows))
 
     async def verdicts(self, rows: Sequence[Row]) -> list[Verdict]:
         """One verdict a row, in order.
