@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.cli import check_data, demo, doctor, report, score, serve, train, up
+from trimtab.cli import check_data, demo, doctor, report, rescore, score, serve, train, up
 from trimtab.cli.console import output
 
 PLUGIN_GROUP = "trimtab.commands"
@@ -29,7 +29,7 @@ def create_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for module in (demo, train, up, serve, score, check_data, report, doctor):
+    for module in (demo, train, up, serve, score, check_data, rescore, report, doctor):
         module.register(app)
     for point in entry_points(group=PLUGIN_GROUP):
         try:

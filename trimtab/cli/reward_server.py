@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,6 +14,10 @@ from trimtab.cli.configs import find_config
 from trimtab.cli.console import say, show_note
 from trimtab.cli.running import Signals
 from trimtab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trimtab.config.run import RunConfig
+    from trimtab.supervisor import Launch, LocalServices
 
 T = TypeVar("T")
 
@@ -48,7 +52,7 @@ class RewardServer:
 
     target: str
     """Its gRPC target."""
-    _services: Any = None
+    _services: LocalServices | None = None
 
     async def while_serving(self, work: Coroutine[Any, Any, T]) -> T:
         """What the work gives.
@@ -73,51 +77,49 @@ class RewardServer:
 
 @asynccontextmanager
 async def reward_server(
-    target: str | None, config: str | None, signals: Signals
+    target: str | None,
+    config: str | None,
+    signals: Signals,
+    *,
+    run_config: RunConfig | None = None,
 ) -> AsyncIterator[RewardServer]:
-    """The server at `target`; or one with the config, on a free port; or that of the default port.
+    """The server at `target`; or one with the config, on a free port; or that of the run.
 
-    What is started here is started again when it dies, and ends with the block.
+    Without a `run_config` the last is the one on the default port. It is started if it is to be
+    on loopback and nobody answers. What is started here is started again when it dies, and ends
+    with the block.
 
     Raises:
         ConfigError: `target` and `config` contradict each other, or the config does not hold.
-        ServiceFailed: the default port is taken by another program, or the server did not start.
+        ServiceFailed: the port is taken by another program, the run's server is elsewhere and
+            does not answer, or the server did not start.
     """
     if target is not None and config is not None:
         raise ConfigError("--config is for a server that is started here: leave out --reward")
     if target is not None:
         yield RewardServer(target)
         return
-    from trimtab.supervisor import LocalServices
+    from trimtab.config.run import RunConfig
+    from trimtab.supervisor import LocalServices, ServiceName, plan_services
 
-    launch = await _default_launch() if config is None else _own_launch(config)
-    if launch is None:
-        yield RewardServer(_default_target())
+    if config is None:
+        wanted: tuple[ServiceName, ...] = ("reward",)
+        plan = await plan_services(run_config or RunConfig(), wanted=wanted)
+        launches, found = plan.launches, plan.reward
+    else:
+        launches, found = [_own_launch(config)], ""
+    if not launches:
+        yield RewardServer(found)
         return
-    services = LocalServices([launch], on_note=show_note)
+    services = LocalServices(launches, on_note=show_note)
     signals.on_second = services.kill
     async with services:
-        say(f"started a reward server on {services.target(launch.label)}")
-        yield RewardServer(services.target(launch.label), services)
+        started = services.target(launches[0].label)
+        say(f"started a reward server on {started}")
+        yield RewardServer(started, services)
 
 
-def _default_target() -> str:
-    from trimtab.config.reward import DEFAULT_REWARD_LISTEN
-
-    return DEFAULT_REWARD_LISTEN
-
-
-async def _default_launch() -> Any:
-    """What has to be started for the default target; None if a server is there."""
-    from trimtab.config.run import RunConfig
-    from trimtab.supervisor import ServiceName, plan_services
-
-    wanted: tuple[ServiceName, ...] = ("reward",)
-    plan = await plan_services(RunConfig(), wanted=wanted)
-    return plan.launches[0] if plan.launches else None
-
-
-def _own_launch(name: str) -> Any:
+def _own_launch(name: str) -> Launch:
     from trimtab.config.load import load_server_config
     from trimtab.config.reward import RewardServerConfig
     from trimtab.supervisor import Launch

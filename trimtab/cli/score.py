@@ -150,7 +150,7 @@ class _Scoring:
         if partial.folder.is_dir() and partial.done_count:
             say(
                 f"{partial.done_count:,} of {partial.row_count:,} rows are kept in "
-                f"{partial.folder}: the same command goes on from there"
+                f"{partial.folder}: the same command goes on from there, --restart begins anew"
             )
 
     async def _score(self, client: RewardClient, partial: PartialVerdicts) -> None:

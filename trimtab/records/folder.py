@@ -84,6 +84,10 @@ class RunFolder:
         """The samples of an evaluation."""
         return self.path / "eval" / f"step-{step:06d}-{dataset}.parquet"
 
+    def rescored_path(self, name: str) -> Path:
+        """What judging the samples again gave."""
+        return self.path / "rescored" / f"{name}.parquet"
+
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Replaces the state."""
         write_atomically(self.state_path, json.dumps(state, indent=1).encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from enum import StrEnum
 from itertools import islice
@@ -85,7 +85,7 @@ class DataCheck:
             found += [Problem(row, Kind.NO_PROMPT, "", "") for row in self._without_prompt]
         return sorted(found, key=lambda problem: problem.row)
 
-    async def run(self, *, batch: int, in_flight: int) -> AsyncIterator[Counter[str]]:
+    async def run(self, *, batch: int, in_flight: int) -> AsyncGenerator[Counter[str], None]:
         """Looks at every row; after each batch gives the verifier's outcomes so far.
 
         Raises:

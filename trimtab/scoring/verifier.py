@@ -109,8 +109,7 @@ class Verifier:
         if now.version != self.version:
             raise VerifierChanged(
                 f"{self._client.target} now judges with version {now.version} of {self.name}, "
-                f"until now it was {self.version}: bring the old one back to go on, "
-                "or begin anew with --restart"
+                f"until now it was {self.version}: bring the old one back, or begin anew"
             )
 
     async def _called(self, items: Sequence[Item]) -> list[reward_pb2.ScoreResult]:
