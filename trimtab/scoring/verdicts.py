@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from trimtab.common.v1 import outcome_pb2
 from trimtab.reward.v1 import reward_pb2
-from trimtab.router.outcomes import REWARDED, outcome_name
+from trimtab.outcomes import REWARDED, outcome_name
 
 SCHEMA = pa.schema(
     [

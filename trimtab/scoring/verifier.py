@@ -11,7 +11,7 @@ from trimtab.client.reward import Item, RewardClient
 from trimtab.common.v1 import outcome_pb2
 from trimtab.errors import ConfigError, RemoteError, TrimtabError
 from trimtab.reward.v1 import reward_pb2
-from trimtab.router.outcomes import checked
+from trimtab.outcomes import checked
 from trimtab.scoring.pipeline import Judged
 from trimtab.scoring.rows import Row
 from trimtab.scoring.verdicts import Verdict, verdict_of
