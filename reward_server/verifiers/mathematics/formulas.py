@@ -61,8 +61,6 @@ class Notes:
     """What could be read in more than one way."""
     has_pi: bool = False
     """Whether pi occurs."""
-    has_root: bool = False
-    """Whether a square root occurs."""
 
     def add(self, other: Notes) -> None:
         """Takes over what another formula is made of."""
@@ -72,7 +70,6 @@ class Notes:
         self.raised |= other.raised
         self.doubts |= other.doubts
         self.has_pi |= other.has_pi
-        self.has_root |= other.has_root
 
 
 class Formula:
@@ -251,7 +248,7 @@ class Formula:
 
     def _primary(self) -> None:
         piece = self._now
-        if piece[:1].isdigit() or piece[:1] == ".":
+        if piece[:1].isdigit() or (piece[:1] == "." and len(piece) > 1):
             self._number(piece)
         elif self._is_symbol():
             self._symbol()
@@ -297,11 +294,10 @@ class Formula:
             self._push(balls.exact(int(whole)))
 
     def _root(self) -> None:
-        self.notes.has_root = True
         self.at += 1
         if self._now != "[":
             self._argument()
-            self._unary(balls.square_root)
+            self._steps.append(("root", None))
             return
         self._bracketed("]")
         self._argument()

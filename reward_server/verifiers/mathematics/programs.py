@@ -13,7 +13,7 @@ from reward_server.verifiers.mathematics.balls import Ball
 
 Step: TypeAlias = tuple[str, Any]
 """An operation and what it needs: `push` a ball, `load` a name, `apply` a letter, `unary` or
-`binary` a function, `mixed` nothing."""
+`binary` a function, `root` and `mixed` nothing."""
 Program: TypeAlias = tuple[Step, ...]
 
 
@@ -42,8 +42,8 @@ class Setting:
     """Whether a number before a fraction is added to it."""
     applied: Collection[str] = ()
     """The letters that are functions where a bracket follows."""
-    real: bool = False
-    """Whether only real values count, as where letters stand for real numbers."""
+    has_letters: bool = False
+    """Whether letters have values; then negative numbers have no roots, as laws fail for them."""
 
 
 def run(program: Program, setting: Setting, sign: Ball = (1.0, 0.0)) -> Ball | None:
@@ -58,12 +58,16 @@ def run(program: Program, setting: Setting, sign: Ball = (1.0, 0.0)) -> Ball | N
                 stack.append(sign if payload is Doubt.SIGN else values[payload])
             elif kind == "unary":
                 stack[-1] = payload(stack[-1])
+            elif kind == "root":
+                if setting.has_letters and stack[-1][0].real < 0:
+                    return None
+                stack[-1] = balls.square_root(stack[-1])
             else:
                 second = stack.pop()
                 stack[-1] = _combined(kind, payload, stack[-1], second, setting)
     except (ArithmeticError, ValueError):
         return None
-    return None if setting.real and isinstance(stack[0][0], complex) else stack[0]
+    return stack[0]
 
 
 def _combined(kind: str, payload: Any, first: Ball, second: Ball, setting: Setting) -> Ball:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from reward_server.verifiers.mathematics.formulas import MAX_DEPTH, Formula, Notes, Odd
 from reward_server.verifiers.mathematics.programs import Program
+from reward_server.verifiers.mathematics.readings import Group, Part, Reading, Symbols, Value
 
 MAX_TOKENS = 300
 """Longest text that is read."""
@@ -28,43 +27,6 @@ _PAIRS_THAT_ARE_WORDS = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A formula, or several that the text says are equal."""
-
-    sides: tuple[Program, ...]
-    """The formulas, less the name that an equation or a relation gives them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Things in brackets or in a matrix."""
-
-    brackets: str
-    """The opening and the closing one."""
-    parts: tuple[Part, ...]
-    """What is inside."""
-
-
-Part: TypeAlias = Value | Group
-
-
-@dataclass(slots=True)
-class Reading:
-    """What a text says."""
-
-    parts: list[Part] = field(default_factory=list)
-    """The things that it lists."""
-    is_union: bool = False
-    """True if union signs join them, rather than commas."""
-    has_relations: bool = False
-    """True if something is compared with what it is not equal to, as in x < 5."""
-    notes: Notes = field(default_factory=Notes)
-    """What they are made of."""
-    names: set[str] = field(default_factory=set)
-    """What equations give a value to; empty for one that names nothing, as x + y = 1."""
-
-
 def read(tokens: Sequence[str]) -> Reading:
     """Reads the tokens of a text.
 
@@ -82,24 +44,36 @@ class _Reader:
         self._ends, self._lists = _matched(self._tokens)
         self._tokens.append("")
         self._at = 0
-        self._reading = Reading()
+        self._notes = Notes()
+        self._names: set[str] = set()
+        self._has_relations = False
 
     @property
     def _now(self) -> str:
         return self._tokens[self._at]
 
     def text(self) -> Reading:
-        reading = self._reading
-        reading.parts.append(self._part())
-        reading.is_union = self._now == _UNION
-        while self._now == _UNION if reading.is_union else self._now in _JOINTS:
+        parts = [self._part()]
+        is_union = self._now == _UNION
+        while self._now == _UNION if is_union else self._now in _JOINTS:
             self._at += 1
-            reading.parts.append(self._part())
-        notes = reading.notes
-        notes.applied -= notes.plain
-        if self._now or notes.raised & notes.applied:
+            parts.append(self._part())
+        notes = self._notes
+        functions = notes.applied - notes.plain
+        if self._now or notes.raised & functions:
             raise Odd
-        return reading
+        return Reading(
+            parts=tuple(parts),
+            is_union=is_union,
+            has_relations=self._has_relations,
+            names=frozenset(self._names),
+            symbols=Symbols(
+                frozenset(notes.letters),
+                frozenset(functions),
+                frozenset(notes.doubts),
+                notes.has_pi,
+            ),
+        )
 
     def _part(self) -> Part:
         if self._now == _MATRIX:
@@ -150,19 +124,19 @@ class _Reader:
         except Odd:
             # A label may be anything, as in "AB' = 5".
             self._at = self._label_end(start)
-            self._reading.names.add("".join(self._tokens[start : self._at]))
+            self._names.add("".join(self._tokens[start : self._at]))
             sides = []
         else:
             self._at = first.at
             if self._now in _SIGNS:
                 name = _name(sides[0])
-                self._reading.names.add(name)
+                self._names.add(name)
                 if name:
                     sides = []
             if sides:
-                self._reading.notes.add(first.notes)
+                self._notes.add(first.notes)
         while self._now in _SIGNS:
-            self._reading.has_relations |= self._now in _RELATIONS
+            self._has_relations |= self._now in _RELATIONS
             self._at += 1
             sides.append(self._side())
         if self._now not in _ENDS:
@@ -173,7 +147,7 @@ class _Reader:
         formula = Formula(self._tokens, self._at)
         program = formula.program()
         self._at = formula.at
-        self._reading.notes.add(formula.notes)
+        self._notes.add(formula.notes)
         return program
 
     def _label_end(self, start: int) -> int:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from itertools import permutations, product
+from functools import lru_cache
+from itertools import islice, permutations, product
 from typing import TypeAlias
 
 from reward_server.verifiers.mathematics import balls
 from reward_server.verifiers.mathematics.balls import Ball
-from reward_server.verifiers.mathematics.formulas import Notes, Odd
+from reward_server.verifiers.mathematics.formulas import Odd
 from reward_server.verifiers.mathematics.programs import Doubt, Setting
+from reward_server.verifiers.mathematics.readings import Points, Symbols
 
-Points: TypeAlias = list[Setting]
-"""Settings that read alike and differ in the values of the letters."""
 _Values: TypeAlias = dict[str, Ball]
 
 _MAX_RENAMED = 2
+_MAX_WAYS = 16
 _ONE: Ball = (1.0, 0.0)
 _CONSTANTS: Mapping[str, Ball] = {
     "e": balls.exponential(_ONE),
@@ -38,33 +39,37 @@ _UNITS = (1.0,) * len(_ROWS[0])  # a letter behind a number may be a unit
 _UNIT_LETTERS = frozenset("ACFJKLNVWdghlms")
 
 
-def settings(ours: Notes, theirs: Notes) -> Iterator[tuple[Points, Points]]:
+@lru_cache(maxsize=512)
+def settings(ours: Symbols, theirs: Symbols) -> list[tuple[Points, Points]]:
     """Each way to read the two, as what the first and what the second means at every point.
 
     Raises:
-        Odd: the letters are too many, or could be units of one quantity.
+        Odd: the ways or the letters are too many, or letters could be units of one quantity.
     """
+    ways = list(islice(_ways(ours, theirs), _MAX_WAYS + 1))
+    if len(ways) > _MAX_WAYS:
+        raise Odd
+    return ways
+
+
+def _ways(ours: Symbols, theirs: Symbols) -> Iterator[tuple[Points, Points]]:
     doubts, letters = ours.doubts | theirs.doubts, ours.letters | theirs.letters
-    applied = frozenset(ours.applied | theirs.applied)
+    applied = ours.applied | theirs.applied
     readings = [
         (mixed, functions)
         for mixed in ((True, False) if Doubt.MIXED in doubts else (True,))
         for functions in ((frozenset[str](), applied) if applied else (applied,))
     ]
     for fixed in _constants(letters):
-        real = not fixed.keys() & {"i", "I"}
         pairs = list(_assignments(ours.letters - fixed.keys(), theirs.letters - fixed.keys()))
         for factors in _factors(doubts):
-            known = {**fixed, **factors}
-            for (mixed, functions), points in product(readings, pairs):
-                first, second = (
-                    [
-                        Setting({**known, **values}, mixed, functions, bool(values) and real)
-                        for values in side
-                    ]
-                    for side in points
+            for (mixed, functions), (one, other) in product(readings, pairs):
+                yield (
+                    tuple(Setting(fixed | factors | at, mixed, functions, bool(at)) for at in one),
+                    tuple(
+                        Setting(fixed | factors | at, mixed, functions, bool(at)) for at in other
+                    ),
                 )
-                yield first, second
 
 
 def _factors(doubts: Collection[Doubt]) -> Iterator[_Values]:
@@ -85,7 +90,9 @@ def _constants(letters: Collection[str]) -> Iterator[_Values]:
         }
 
 
-def _assignments(ours: set[str], theirs: set[str]) -> Iterator[tuple[list[_Values], list[_Values]]]:
+def _assignments(
+    ours: frozenset[str], theirs: frozenset[str]
+) -> Iterator[tuple[list[_Values], list[_Values]]]:
     """Values of the letters at each point, for each way to match letters that are not shared."""
     letters = sorted(ours | theirs)
     mine, others = sorted(ours - theirs), sorted(theirs - ours)
@@ -112,7 +119,7 @@ def _assignments(ours: set[str], theirs: set[str]) -> Iterator[tuple[list[_Value
         yield points, [point | {name: point[same] for name, same in pairs} for point in points]
 
 
-def _are_units(ours: set[str], theirs: set[str]) -> bool:
+def _are_units(ours: frozenset[str], theirs: frozenset[str]) -> bool:
     """True for letters like those of "2h" and "120m"."""
     return len(ours) == len(theirs) == 1 and ours != theirs and ours | theirs <= _UNIT_LETTERS
 

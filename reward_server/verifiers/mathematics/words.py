@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reward_server.verifiers.mathematics.refute import is_constant
+from reward_server.verifiers.mathematics.written import Written
 
-_WRAPPED = re.compile(
-    r"\$?\s*(?:\\(?:text|textbf|textit|textrm|textnormal|mathrm|mbox)\s*\{\s*([A-Za-z ]+?)\s*\}"
-    r"|([A-Za-z]+))\s*\.?\s*\$?"
-)
 _OPPOSITES = (
     frozenset(["yes", "no"]),
     frozenset(["true", "false"]),
@@ -29,22 +25,14 @@ _NUMBERLIKE = re.compile(
 )
 
 
-def decide_words(reference: str, answer: str) -> bool | None:
+def decide_words(gold: Written, found: Written) -> bool | None:
     """Whether two answers are equal, one of which at least is a word; None where it is unclear."""
-    gold, found = _word(reference), _word(answer)
-    if gold and found:
-        if gold == found:
+    if gold.word and found.word:
+        if gold.word == found.word:
             return True
-        return False if any({gold, found} <= group for group in _OPPOSITES) else None
-    word, other = (gold, answer) if gold else (found, reference)
+        pair = {gold.word, found.word}
+        return False if any(pair <= group for group in _OPPOSITES) else None
+    word, other = (gold.word, found) if gold.word else (found.word, gold)
     if not word or _NUMBERLIKE.match(word):
         return None
-    return False if is_constant(other) else None
-
-
-def _word(text: str) -> str:
-    """The word that the text is, in small letters; empty if it is none."""
-    if len(text) > 100 or not (match := _WRAPPED.fullmatch(text)):
-        return ""
-    word = " ".join((match[1] or match[2]).lower().split())
-    return word if len(word) > 1 else ""
+    return False if other.is_constant else None

@@ -1,6 +1,7 @@
 import pytest
 
-from reward_server.verifiers.mathematics.refute import refute
+from reward_server.verifiers.mathematics import refute as refuter
+from reward_server.verifiers.mathematics.written import written
 
 DIFFERENT = [
     (r"\frac{1}{2}", r"\frac{1}{3}"),
@@ -68,6 +69,7 @@ PERHAPS_EQUAL = [
     (r"\lfloor\frac{n+1}{2}\rfloor", r"\lceil n/2\rceil"),
     ("(-1)^n", r"\cos(n\pi)"),
     (r"\sqrt{x^2}", "x"),
+    (r"i\sqrt{(x-30)(x-40)}", r"i\sqrt{x-30}\sqrt{x-40}"),
     (r"2\ln x", r"\ln x^2"),
     (r"\sqrt[3]{-8}", "-2"),
     ("0.333", "1/3"),
@@ -133,6 +135,10 @@ PERHAPS_EQUAL = [
     ("12:00", "12"),
     ("5'", "5"),
 ]
+
+
+def refute(reference: str, answer: str) -> bool:
+    return refuter.refute(written(reference).readings, written(answer).readings)
 
 
 @pytest.mark.parametrize(("reference", "answer"), DIFFERENT)
