@@ -27,6 +27,7 @@ _LINK = re.compile(
     r"(?:[\s$,;]|\\q?quad|\\[()\[\]])*(?:[A-Za-z](?:_\{?\w{1,8}\}?)?\s{0,3}=\s{0,3})?"
 )
 _WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+_PLAIN_BOX = "\\boxed{"
 _TAIL_CHARS = 4096
 _MAX_LINK_CHARS = 40
 _MAX_TAIL_CHARS = 2000
@@ -38,6 +39,8 @@ def strip_thinking(text: str) -> str | None:
 
     A closing tag without an opening one ends thinking that began in the prompt.
     """
+    if "think>" not in text:
+        return text
     spoken: list[str] = []
     position: int | None = 0  # where the text that is spoken began; None while thinking
     for tag in _THINK_TAG.finditer(text):
@@ -57,6 +60,15 @@ def last_box(text: str) -> str | None:
     start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
     if start < 0:
         return None
+    end = text.find("}", start)
+    content = text[start + len(_PLAIN_BOX) : end]
+    if (
+        end > 0
+        and text.startswith(_PLAIN_BOX, start)
+        and "{" not in content
+        and "\\" not in content
+    ):
+        return content.strip()
     spans = _complete_boxes(text, start) or _complete_boxes(text, 0)
     if not spans:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from reward_server.verifiers.base import (
@@ -25,6 +26,7 @@ from reward_server.verifiers.mathematics.policy import Policy
 
 REVISION = 2
 _MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait
+_MAX_REMEMBERED_CHARS = 200
 _ALTERNATIVES = re.compile(r"\}[\s$]{0,10}(?:or|\\text\{ ?or ?\})[\s$]{0,10}\\boxed", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\[\\{}]")
 
@@ -44,23 +46,23 @@ class MathVerifier:
 
     def quick(self, item: Item) -> Verdict | Question:
         """The verdict where it takes no algebra, else the question that does."""
-        question = Question(kind="response", texts=(item.response,), references=item.references)
         if len(item.response) > _MAX_QUICK_CHARS:
-            return question
+            return _whole(item)
         references = readable(item.references)
         if not references:
             return _no_reference(item.references)
         answer = self._answer(item.response)
         if answer is None:
             return _no_answer()
-        if _ALTERNATIVES.search(item.response):
-            return question
+        # Boxes joined by "and" make one list, whose last part alone decides nothing.
+        has_boxes = item.response.count("\\boxed") > 1
+        if has_boxes and _ALTERNATIVES.search(item.response):
+            return _whole(item)
         decisions = [decide(reference, answer) for reference in references]
         if True in decisions:
             return judged(Outcome.CORRECT, answer=answer)
-        # Boxes joined by "and" make one list, whose last part alone decides nothing.
-        if item.response.count("\\boxed") > 1:
-            return question
+        if has_boxes:
+            return _whole(item)
         if None in decisions:
             return Question(kind="answer", texts=(answer,), references=tuple(references))
         return judged(Outcome.INCORRECT, answer=answer)
@@ -99,10 +101,26 @@ class MathVerifier:
         return (final_answer(spoken) if box is None else box) or None
 
 
+def _whole(item: Item) -> Question:
+    return Question(kind="response", texts=(item.response,), references=item.references)
+
+
 def readable(references: Sequence[str]) -> list[str]:
     """The references without their boxes, less those that are empty or have unpaired braces."""
-    bare = [", ".join(last_boxes(text)) or text for text in references]
-    return [text for text in bare if text.strip(" \t\n$") and _paired(text)]
+    return [bare for text in references if (bare := _bare(text))]
+
+
+def _bare(reference: str) -> str:
+    return _remembered(reference) if len(reference) <= _MAX_REMEMBERED_CHARS else _read(reference)
+
+
+def _read(reference: str) -> str:
+    """The reference without its boxes; empty where it cannot be read."""
+    text = ", ".join(last_boxes(reference)) or reference
+    return text if text.strip(" \t\n$") and _paired(text) else ""
+
+
+_remembered = lru_cache(maxsize=4096)(_read)
 
 
 def _paired(text: str) -> bool:
