@@ -161,6 +161,7 @@ class PartialVerdicts:
         merged.replace(self.out)
         self._is_open = False
         shutil.rmtree(self.folder)
+        self._release_lock()
 
     def close(self) -> None:
         """Keeps what was added, and leaves no folder that holds nothing."""
@@ -169,9 +170,7 @@ class PartialVerdicts:
             if not self._parts:
                 shutil.rmtree(self.folder)
         self._is_open = False
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._release_lock()
 
     def _open(self, job: Job) -> None:
         self._schema = SCHEMA if job.audit is None else AUDITED_SCHEMA
@@ -189,6 +188,11 @@ class PartialVerdicts:
                 f"another command is at work on {self.out}: wait for it, or name another --out"
             ) from None
         self._lock = lock
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _clear(self) -> None:
         self._journal.unlink(missing_ok=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +14,9 @@ from trimtab.scoring.verdicts import Audit, Verdict
 
 BATCH_CHARACTERS = 2 << 20
 """Keeps a batch far below the 16 MiB of a message: a character takes at most 4 bytes."""
+_FIRST_ROWS = 32
+_QUICK_S = 0.5
+_SLOW_S = 2.0
 _AHEAD = 4  # batches that are done may wait for a slow one before them: this many a slot
 
 
@@ -36,6 +40,23 @@ class Judge(Protocol):
         ...
 
 
+class Pace:
+    """How many rows a batch gets: fewer where judging is slow, so that little is under way."""
+
+    def __init__(self, most_rows: int) -> None:
+        """Never more than `most_rows`."""
+        self._most_rows = most_rows
+        self.rows = min(most_rows, _FIRST_ROWS)
+        """Rows of the next batch."""
+
+    def note(self, rows: int, seconds: float) -> None:
+        """A batch of `rows` took that long."""
+        if seconds > _SLOW_S:
+            self.rows = min(self.rows, max(1, rows // 2))
+        elif seconds < _QUICK_S:
+            self.rows = min(self._most_rows, max(self.rows, 2 * rows))
+
+
 async def judged(
     rows: Iterable[Row], judge: Judge, *, batch: int, in_flight: int
 ) -> AsyncGenerator[Judged, None]:
@@ -46,10 +67,18 @@ async def judged(
     Raises:
         TrimtabError: whatever the rows or the judge raise; nothing goes on then.
     """
+    pace = Pace(batch)
+
+    async def work(batch_rows: Sequence[Row]) -> Judged:
+        started_s = time.monotonic()
+        found = await judge.judge(batch_rows)
+        pace.note(len(batch_rows), time.monotonic() - started_s)
+        return found
+
     waiting: deque[asyncio.Task[Judged]] = deque()
     try:
-        for batch_rows in batches(rows, batch):
-            waiting.append(asyncio.create_task(judge.judge(batch_rows)))
+        for batch_rows in batches(rows, lambda: pace.rows):
+            waiting.append(asyncio.create_task(work(batch_rows)))
             busy = [task for task in waiting if not task.done()]
             if len(busy) >= in_flight:
                 await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
@@ -63,13 +92,13 @@ async def judged(
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-def batches(rows: Iterable[Row], most_rows: int) -> Iterator[list[Row]]:
+def batches(rows: Iterable[Row], most_rows: Callable[[], int]) -> Iterator[list[Row]]:
     """The rows in batches that fit a message, unless a single row does not."""
     batch: list[Row] = []
     size = 0
     for row in rows:
         row_size = row.size
-        if batch and (len(batch) >= most_rows or size + row_size > BATCH_CHARACTERS):
+        if batch and (len(batch) >= most_rows() or size + row_size > BATCH_CHARACTERS):
             yield batch
             batch, size = [], 0
         batch.append(row)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab.router import RewardRouter, Scorable
 from trimtab.outcomes import outcome_name
+from trimtab.router import RewardRouter, Scorable
 from trimtab.scoring.pipeline import Judged
 from trimtab.scoring.rows import Row
 from trimtab.scoring.verdicts import Verdict

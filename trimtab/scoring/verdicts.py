@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from trimtab.common.v1 import outcome_pb2
-from trimtab.reward.v1 import reward_pb2
 from trimtab.outcomes import REWARDED, outcome_name
+from trimtab.reward.v1 import reward_pb2
 
 SCHEMA = pa.schema(
     [

@@ -10,8 +10,8 @@ import tenacity
 from trimtab.client.reward import Item, RewardClient
 from trimtab.common.v1 import outcome_pb2
 from trimtab.errors import ConfigError, RemoteError, TrimtabError
-from trimtab.reward.v1 import reward_pb2
 from trimtab.outcomes import checked
+from trimtab.reward.v1 import reward_pb2
 from trimtab.scoring.pipeline import Judged
 from trimtab.scoring.rows import Row
 from trimtab.scoring.verdicts import Verdict, verdict_of
@@ -19,7 +19,7 @@ from trimtab.scoring.verdicts import Verdict, verdict_of
 _MENDABLE = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"})
 _TIMEOUT_S = 600.0
 _PATIENCE_S = 60.0
-_ROUNDS = 2
+_FRUITLESS_ROUNDS = 2
 _MOST_ROW_CHARACTERS = 3 << 20
 
 
@@ -63,20 +63,21 @@ class Verifier:
     async def verdicts(self, rows: Sequence[Row]) -> list[Verdict]:
         """One verdict a row, in order.
 
-        What no time was left for, or a call's deadline cut, is asked once more.
+        What no time was left for, or a call's deadline cut, is asked again while that helps.
 
         Raises:
             VerifierChanged: its version is not what it was.
             RemoteError: the server refuses the batch, or stays out of reach.
         """
         found = {row.number: _too_large(row) for row in rows if row.size > _MOST_ROW_CHARACTERS}
-        for _ in range(_ROUNDS):
-            asked = [row for row in rows if _is_open(found.get(row.number))]
-            if asked:
-                results = await self._results(asked)
-                found.update(
-                    (row.number, result) for row, result in zip(asked, results, strict=True)
-                )
+        fruitless = 0
+        asked = [row for row in rows if row.number not in found]
+        while asked and fruitless < _FRUITLESS_ROUNDS:
+            results = await self._results(asked)
+            found.update((row.number, result) for row, result in zip(asked, results, strict=True))
+            still_open = [row for row in asked if _is_open(found[row.number])]
+            fruitless = fruitless + 1 if len(still_open) == len(asked) else 0
+            asked = still_open
         return [verdict_of(row.number, found[row.number]) for row in rows]
 
     async def _results(self, rows: Sequence[Row]) -> list[reward_pb2.ScoreResult]:
@@ -134,9 +135,9 @@ def _is_mendable(error: BaseException) -> bool:
     )
 
 
-def _is_open(result: reward_pb2.ScoreResult | None) -> bool:
+def _is_open(result: reward_pb2.ScoreResult) -> bool:
     """True if asking again may bring a verdict."""
-    if result is None or result.outcome == outcome_pb2.OUTCOME_UNAVAILABLE:
+    if result.outcome == outcome_pb2.OUTCOME_UNAVAILABLE:
         return True
     timed_out = result.outcome == outcome_pb2.OUTCOME_TIMED_OUT
     return timed_out and result.cause == outcome_pb2.CAUSE_MACHINERY
