@@ -16,7 +16,7 @@ Number: TypeAlias = float | complex
 Ball: TypeAlias = tuple[Number, float]
 
 _EPSILON = 8 * 2.0**-52  # more than any one operation of the C library errs by, relatively
-_DISTINCT = 1e-9  # values closer than this, relatively, are never told apart
+_DISTINCT = 1e-12  # values closer than this, relatively, are never told apart
 _EXACT_LIMIT = 2.0**53
 _MAX_ANGLE = 1e6
 _MAX_FACTORIAL = 170
@@ -46,6 +46,8 @@ def differ(a: Ball, b: Ball) -> bool:
     """True only if the two values are certainly not equal."""
     (x, x_error), (y, y_error) = a, b
     if x in _INFINITIES or y in _INFINITIES:
+        return x != y
+    if x_error == 0 == y_error:
         return x != y
     gap = abs(x - y)
     return gap > x_error + y_error + _DISTINCT * max(abs(x), abs(y)) and gap < math.inf

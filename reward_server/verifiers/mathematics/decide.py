@@ -24,7 +24,7 @@ def decide(reference: str, answer: str) -> bool | None:
     if known is not None or max(len(reference), len(answer)) > MAX_CHARS:
         return known
     # Most answers that are not written like the reference are wrong.
-    if refute(gold.readings, found.readings):
+    if refute(gold.readings, found.readings) or _is_choice_for_value(gold, found):
         return False
     words = decide_words(gold, found)
     return words if words is not None else _are_alike(gold, found, 0) or None
@@ -43,17 +43,15 @@ def _decide_plain(gold: Written, found: Written) -> bool | None:
             return True
         # 0.333 and 1/3 may be meant as equal; two decimals, or two fractions, may not.
         return None if ("." in gold.tidy) != ("." in found.tidy) else False
-    if gold.choice or found.choice:
-        return _decide_choice(gold, found)
+    if gold.choice and found.choice:
+        return gold.choice == found.choice
     return True if _is_comma_for_point(gold.tidy, found.tidy) else None
 
 
-def _decide_choice(gold: Written, found: Written) -> bool | None:
-    if gold.choice and found.choice:
-        return gold.choice == found.choice
+def _is_choice_for_value(gold: Written, found: Written) -> bool:
+    """True for the letter of an option beside a formula; a letter alone may be a variable."""
     choice, other = (gold, found) if gold.choice else (found, gold)
-    # A letter alone may be a variable; (A) is none.
-    return False if len(choice.tidy) > 1 and other.number is not None else None
+    return bool(choice.choice) and len(choice.tidy) > 1 and other.is_constant
 
 
 def _is_comma_for_point(a: str, b: str) -> bool:

@@ -284,14 +284,18 @@ class Formula:
 
     def _number(self, piece: str) -> None:
         self.at += 1
-        if len(piece) > _MAX_DIGITS:
+        digits, _, exponent = piece.lower().partition("e")
+        if len(digits) > _MAX_DIGITS or len(exponent) > 4:
             raise Odd
-        whole, point, places = piece.partition(".")
-        if point:
-            # A decimal may be a rounded one.
-            self._push(balls.rounded(float(piece), 10.0 ** -len(places)))
-        else:
+        whole, point, places = digits.partition(".")
+        if not point and not exponent:
             self._push(balls.exact(int(whole)))
+            return
+        scale = int(exponent or 0) - len(places)
+        if abs(scale) > _MAX_DIGITS:
+            raise Odd
+        # Its last digit may be a rounded one.
+        self._push(balls.rounded(float(piece), 10.0**scale))
 
     def _root(self) -> None:
         self.at += 1

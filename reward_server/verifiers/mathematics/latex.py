@@ -8,7 +8,7 @@ MAX_CHARS = 2000
 """Longest text that is cut into tokens."""
 
 _TOKEN = re.compile(
-    r"(?P<number>\d+(?:\.\d+)?|\.\d+)"
+    r"(?P<number>(?:\d+\.\d+|\.\d+)(?:[eE][+\-]?\d+)?|\d+(?:[eE]\d+)?)"
     r"|\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|operatorname)\*?\s*"
     r"\{(?P<words>[^{}\\$]*)\}"
     r"|(?P<command>\\(?:begin|end)\s*\{[a-zA-Z]*\}|\\(?:[a-zA-Z]+|.))|(?P<letters>[^\W\d_]+)|(?P<blank>\s+)|(?P<sign>[!<>]=|.)",

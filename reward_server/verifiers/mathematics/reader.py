@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reward_server.verifiers.mathematics import balls
 from reward_server.verifiers.mathematics.formulas import MAX_DEPTH, Formula, Notes, Odd
 from reward_server.verifiers.mathematics.programs import Program
 from reward_server.verifiers.mathematics.readings import Group, Part, Reading, Symbols, Value
 
+_MAX_BASED_DIGITS = 15
 MAX_TOKENS = 300
 """Longest text that is read."""
 
@@ -118,6 +120,8 @@ class _Reader:
 
     def _value(self) -> Value:
         start = self._at
+        if self._now.isdigit() and self._tokens[start + 1] == "_":
+            return self._based()
         try:
             first = Formula(self._tokens, start)
             sides = [first.program()]
@@ -142,6 +146,21 @@ class _Reader:
         if self._now not in _ENDS:
             raise Odd
         return Value(tuple(sides))
+
+    def _based(self) -> Value:
+        """A number in a base, as 204_5, which may be meant by its digits alone."""
+        digits = self._now
+        self._at += 2
+        base = self._now
+        if base == "{":
+            base = self._tokens[self._at + 1]
+            self._at += 2
+        self._at += 1
+        is_base = base.isdigit() and 2 <= int(base[:3]) <= 10 and max(digits) < base
+        if not is_base or len(digits) > _MAX_BASED_DIGITS or self._now not in _ENDS:
+            raise Odd
+        values = int(digits), int(digits, int(base))
+        return Value(tuple((("push", balls.exact(value)),) for value in values))
 
     def _side(self) -> Program:
         formula = Formula(self._tokens, self._at)

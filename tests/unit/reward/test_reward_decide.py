@@ -41,6 +41,7 @@ DIFFERENT = [
     ("0.333", "0.33"),
     ("B", "C"),
     (r"\text{(C)}", "17"),
+    ("(C)", r"\frac{\sqrt5-1}{2}"),
     ("yes", "no"),
     (r"\text{odd}", "even"),
     (r"\text{Evelyn}", "12"),
