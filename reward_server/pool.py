@@ -259,7 +259,9 @@ class WorkerPool:
                 return await self._nursery.spawn()
             except SpawnFailed as error:
                 failures += 1
-                _log.error("worker did not start", reason=str(error), failures=failures)
+                _log.warning("worker did not start", reason=str(error), failures=failures)
                 if failures >= _MAX_SPAWN_FAILURES and not self.broken.done():
                     self.broken.set_result(str(error))
-            await asyncio.sleep(_SPAWN_RETRY_S)
+            # Once may be bad luck; what fails again may need time to mend.
+            if failures > 1:
+                await asyncio.sleep(_SPAWN_RETRY_S)
