@@ -40,6 +40,17 @@ class QuarantineConfig(Model):
     """How long a question is kept away, from the last worker that it cost."""
 
 
+class AuditConfig(Model):
+    """A second verifier that judges a share of what a first one has judged."""
+
+    verifier: str
+    """Who audits: a verifier or a route of this server."""
+    of: str | None = None
+    """Whose items; none: those of the first verifier."""
+    share: float = Field(default=0.01, gt=0, le=1)
+    """Share of the items, chosen by a hash of what is judged."""
+
+
 class RewardServerConfig(ServerConfig):
     """A reward server."""
 
@@ -72,6 +83,8 @@ class RewardServerConfig(ServerConfig):
     """What is remembered of verdicts that took a worker."""
     quarantine: QuarantineConfig = QuarantineConfig()
     """What happens to items that cost worker after worker."""
+    audit: AuditConfig | None = None
+    """The audit; none: no audit."""
     max_waiting_items: int = Field(default=50_000, ge=1)
     """Items that may wait before calls are turned away."""
     max_items: int = Field(default=10_000, ge=1, le=10_000)
@@ -97,4 +110,19 @@ class RewardServerConfig(ServerConfig):
             raise ValueError(
                 f"http.verifier {self.http.verifier!r} is neither in `verifiers` nor in `routes`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _audit_names_two_verifiers(self) -> RewardServerConfig:
+        if self.audit is None:
+            return self
+        names = [*self.verifiers, *self.routes]
+        audited = self.audit.of or names[0]
+        for field, name in (("verifier", self.audit.verifier), ("of", audited)):
+            if name not in names:
+                raise ValueError(
+                    f"audit.{field}: {name!r} is no verifier here (there are {', '.join(names)})"
+                )
+        if audited == self.audit.verifier:
+            raise ValueError(f"audit.verifier: {audited!r} cannot audit itself: name another one")
         return self

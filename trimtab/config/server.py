@@ -33,6 +33,8 @@ class ServerConfig(Model):
     """TLS files; none: plaintext."""
     insecure: bool = False
     """Allows plaintext beyond loopback, for a network that is trusted."""
+    metrics_listen: str | None = None
+    """HOST:PORT of metrics for Prometheus over HTTP, by the same rules; none: no metrics."""
     max_message_bytes: int = Field(default=MAX_MESSAGE_BYTES, ge=1 << 16, le=MAX_MESSAGE_BYTES)
     """Largest message that is taken."""
     max_concurrent_calls: int = Field(default=1024, ge=1)

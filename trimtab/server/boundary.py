@@ -16,6 +16,7 @@ from grpc import aio
 
 from trimtab.errors import Reason, ServiceError
 from trimtab.server.logs import get_logger
+from trimtab.server.metrics import count_call
 from trimtab.server.status import status_code, status_message, trailing_metadata
 
 _log = get_logger("calls")
@@ -67,14 +68,18 @@ class CallBoundary(aio.ServerInterceptor):
         self, method: str, inner: Callable[..., Awaitable[Message]], request_streaming: bool
     ) -> Callable[..., Awaitable[Message]]:
         async def handle(request: Any, context: Context) -> Message:
-            started_s = time.monotonic()
-            _bind(context, method)
+            call = _Call(method)
+            _bind(context, call.rpc)
             try:
                 async with asyncio.timeout(self._missing_deadline_s(context)):
                     checked = self._checked(request, request_streaming)
-                    return await inner(checked, context)
+                    response = await inner(checked, context)
+                call.code = "OK"
+                return response
             except Exception as error:  # noqa: BLE001 - the outermost boundary
-                await _abort(context, error, started_s)
+                await _abort(context, error, call)
+            finally:
+                call.end()
 
         return handle
 
@@ -82,8 +87,8 @@ class CallBoundary(aio.ServerInterceptor):
         self, method: str, inner: Callable[..., AsyncGenerator[Message]], request_streaming: bool
     ) -> Callable[..., AsyncIterator[Message]]:
         async def handle(request: Any, context: Context) -> AsyncIterator[Message]:
-            started_s = time.monotonic()
-            _bind(context, method)
+            call = _Call(method)
+            _bind(context, call.rpc)
             try:
                 async with asyncio.timeout(self._missing_deadline_s(context)):
                     checked = self._checked(request, request_streaming)
@@ -91,8 +96,11 @@ class CallBoundary(aio.ServerInterceptor):
                     async with contextlib.aclosing(inner(checked, context)) as responses:
                         async for response in responses:
                             yield response
+                call.code = "OK"
             except Exception as error:  # noqa: BLE001 - the outermost boundary
-                await _abort(context, error, started_s)
+                await _abort(context, error, call)
+            finally:
+                call.end()
 
         return handle
 
@@ -125,16 +133,33 @@ class CallBoundary(aio.ServerInterceptor):
             )
 
 
-def _bind(context: Context, method: str) -> None:
+class _Call:
+    """One call's way through the boundary, for the metrics."""
+
+    def __init__(self, method: str) -> None:
+        self.rpc = method.rsplit("/", 1)[-1]
+        self.code = "CANCELLED"
+        """How it ends, unless somebody learns better: nobody is told of a cancellation."""
+        self._started_s = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._started_s
+
+    def end(self) -> None:
+        count_call(self.rpc, self.code, self.elapsed_s)
+
+
+def _bind(context: Context, rpc: str) -> None:
     metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
     request_id = metadata.get(REQUEST_ID_KEY) or uuid.uuid4().hex[:16]
     structlog.contextvars.bind_contextvars(
-        rpc=method.rsplit("/", 1)[-1],
+        rpc=rpc,
         call_id=request_id if isinstance(request_id, str) else request_id.decode("latin-1"),
     )
 
 
-async def _abort(context: Context, error: Exception, started_s: float) -> NoReturn:
+async def _abort(context: Context, error: Exception, call: _Call) -> NoReturn:
     """Ends the call with the status that the error asks for."""
     if isinstance(error, TimeoutError):
         error = ServiceError(
@@ -149,12 +174,13 @@ async def _abort(context: Context, error: Exception, started_s: float) -> NoRetu
             Reason.INTERNAL, f"{type(error).__name__}: {error}; the server's log has the trace"
         )
     code = status_code(error)
+    call.code = code.name
     _log.warning(
         "call refused",
         code=code.name,
         reason=str(error.reason),
         message=error.message,
-        elapsed_s=round(time.monotonic() - started_s, 4),
+        elapsed_s=round(call.elapsed_s, 4),
     )
     await context.abort(code, status_message(error), cast(Any, trailing_metadata(error)))
     raise AssertionError("abort does not return")

@@ -19,6 +19,7 @@ from trimtab.errors import ConfigError
 from trimtab.server.boundary import CallBoundary
 from trimtab.server.listening import address_of, listening_socket
 from trimtab.server.logs import get_logger
+from trimtab.server.metrics import serve_metrics
 
 _log = get_logger("server")
 _STOP_MARGIN_S = 5.0
@@ -80,6 +81,7 @@ async def serve(spec: ServiceSpec, config: ServerConfig) -> int:
     )
     await _set_health(health_servicer, spec, serving=False)
     address = _listen(server, config)
+    end_metrics = serve_metrics(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -112,6 +114,7 @@ async def serve(spec: ServiceSpec, config: ServerConfig) -> int:
     finally:
         await _stop(server, 0)
         await spec.close()
+        end_metrics()
 
 
 def _tell(spec: ServiceSpec, *, serving: bool) -> None:
