@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from grpc import aio
 
 from reward_server.asking import Asker
+from reward_server.audit import Auditor
 from reward_server.cache import VerdictCache
 from reward_server.forwarding import RouteForwarder
 from reward_server.judging import Judge
+from reward_server.metrics import ResultCounter, watch
 from reward_server.pool import WorkerPool
 from reward_server.pools import Pools
 from reward_server.processes import Nursery, SpawnFailed
 from reward_server.programs.pool import ProgramPool
 from reward_server.programs.runner import PROGRAM_ENVIRONMENT, Unsafe, program_jacket
 from reward_server.quarantine import Quarantine
+from reward_server.results import Result, Work
 from reward_server.sandbox.jacket import Jacket
 from reward_server.sandbox.levels import Level
 from reward_server.scorer import Scorer
@@ -25,7 +28,7 @@ from reward_server.server_info import Offer, ServerInfo
 from reward_server.service import RewardService
 from reward_server.stream import StreamSession
 from reward_server.verifiers import build_composites, build_verifiers
-from reward_server.verifiers.base import Verifier
+from reward_server.verifiers.base import Item, Verifier
 from reward_server.verifiers.code import CodeVerifier
 from reward_server.verifiers.composite import Composite
 from trimtab import __version__
@@ -84,7 +87,11 @@ class RewardApp:
             self._pool,
             max_items=config.max_items,
             max_waiting_items=config.max_waiting_items,
+            on_results=self._on_results,
         )
+        self._counter = ResultCounter([*options, *config.routes], self._judge.default)
+        self._auditor = self._new_auditor()
+        self._watch()
         self._servicer = RewardService(
             self._scorer,
             lambda: StreamSession(self._scorer, self._judge),
@@ -151,6 +158,8 @@ class RewardApp:
     async def _close(self) -> None:
         if self._front:
             await self._front.close()
+        if self._auditor is not None:
+            self._auditor.close()
         await self._forwarder.close()
         await self._pool.close()
 
@@ -158,6 +167,41 @@ class RewardApp:
         self._scorer.draining.set()
         if self._front:
             self._front.drain()
+
+    def _on_results(self, items: Sequence[Item], results: Sequence[Result]) -> None:
+        self._counter.count(items, results)
+        if self._auditor is not None:
+            self._auditor.look_at(items, results)
+
+    def _new_auditor(self) -> Auditor | None:
+        audit = self._config.audit
+        if audit is None:
+            return None
+
+        def begin(item: Item) -> Result | Work:
+            route = self._judge.route_of(item)
+            if route is None:
+                return self._judge.begin(item)
+            [work] = self._judge.forward(route, [item], self._config.routes[route].timeout_s)
+            return work
+
+        return Auditor(
+            begin,
+            of=audit.of or self._judge.default,
+            default=self._judge.default,
+            auditor=audit.verifier,
+            share=audit.share,
+            is_idle=lambda: self._pool.waiting_count == 0,
+        )
+
+    def _watch(self) -> None:
+        watch(
+            running=lambda: self._pool.running_count,
+            waiting=lambda: self._pool.waiting_count,
+            quarantined=lambda: len(self._quarantine),
+            cache_entries=lambda: len(self._cache),
+            cache_bytes=lambda: self._cache.size_bytes,
+        )
 
     def _offers(self) -> list[Offer]:
         own = [

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reward_server.cache import VerdictCache, is_lasting, key_of
+from reward_server.metrics import count_question
 from reward_server.pool import Job
 from reward_server.pools import Pools
 from reward_server.programs.pool import ProgramJob
@@ -121,6 +122,7 @@ class Asker:
                 return
             del self._flights[place]
             verdict = shortened(done.result())
+            count_question(name, job.elapsed_s)
             # A program's failure may be due to the time that it had; its success lasts.
             if isinstance(job, Job) or verdict.outcome is Outcome.CORRECT:
                 self._cache.put(key, verdict)

@@ -50,6 +50,11 @@ class Judge:
         self._names = [*verifiers, *(name for name in routes if name in self._routes)]
         self._default = self._names[0] if self._names else ""
 
+    @property
+    def default(self) -> str:
+        """Who judges items that name nobody."""
+        return self._default
+
     def route_of(self, item: Item) -> str | None:
         """The route that the item takes; None: it is judged here."""
         name = item.verifier or self._default

@@ -8,12 +8,14 @@ do not delay the others.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from reward_server import frames
 from reward_server.blame import Deaths
+from reward_server.metrics import count_worker_end
 from reward_server.processes import Nursery, SpawnFailed, WorkerDied, WorkerProcess
 from reward_server.sandbox.levels import Fit, Level, lowest
 from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, failed
@@ -198,6 +200,7 @@ class WorkerPool:
             self._nursery.kill(worker)
             if stopped:
                 return self._take_in(WorkerDied.by_stop(), job, deaths)
+            count_worker_end("deadline")
             job.kill_count += 1
             detail = f"no verdict within {job.timeout_s:g} s"
             self._finish(job, failed(Outcome.TIMED_OUT, detail, cause=Cause.ITEM))
@@ -216,7 +219,9 @@ class WorkerPool:
     def _take_in(self, death: WorkerDied | frames.BadFrame, job: Job, deaths: Deaths) -> bool:
         """Finishes a job under which too many workers died; False if another one should try."""
         _log.warning("worker died", reason=str(death))
-        verdict = deaths.add(str(death), getattr(death, "status", None))
+        status = getattr(death, "status", None)
+        count_worker_end("killed" if status == -signal.SIGKILL else "crashed")
+        verdict = deaths.add(str(death), status)
         if verdict is None:
             return False
         job.kill_count = deaths.own_count
@@ -227,7 +232,10 @@ class WorkerPool:
         """Keeps the worker for the next item, unless it has done its share or there are enough."""
         spent = spent or worker.low_priority or worker.served_count >= self._max_items
         # A job that is cancelled just as its reply comes has had the worker killed.
-        if spent or worker.writer.is_closing() or len(self._idle) >= self.worker_count:
+        if worker.writer.is_closing():
+            self._nursery.kill(worker)
+        elif spent or len(self._idle) >= self.worker_count:
+            count_worker_end("replaced" if spent else "surplus")
             self._nursery.kill(worker)
         else:
             self._idle.append(worker)
@@ -237,6 +245,7 @@ class WorkerPool:
 
         def abandon(done: asyncio.Future[Verdict]) -> None:
             if done.cancelled():
+                count_worker_end("cancelled")
                 self._nursery.kill(worker)
 
         job.done.add_done_callback(abandon)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,9 +58,19 @@ class Scorer:
     """Scores whole requests."""
 
     def __init__(
-        self, judge: Judge, pool: Pools, *, max_items: int, max_waiting_items: int
+        self,
+        judge: Judge,
+        pool: Pools,
+        *,
+        max_items: int,
+        max_waiting_items: int,
+        on_results: Callable[[Sequence[Item], Sequence[Result]], None],
     ) -> None:
-        """A call of more than `max_items`, or onto a full queue, is refused."""
+        """A call of more than `max_items`, or onto a full queue, is refused.
+
+        `on_results` is told of each group of items and their results just before they are given.
+        """
+        self.on_results = on_results
         self._judge = judge
         self._pool = pool
         self._max_items = max_items
@@ -91,7 +101,9 @@ class Scorer:
                 if task.done():
                     batch.task = None
                     task.result()
-            return batch.snapshot()
+            results = batch.snapshot()
+            self.on_results(items, results)
+            return results
         finally:
             self._recent.leave(batch)
 

@@ -124,8 +124,9 @@ class StreamSession:
         return self._settled(results)
 
     def _settled(self, results: list[Result]) -> list[Result]:
-        for result in results:
-            self._open.pop(result.id, None)
+        items = [self._open.pop(result.id)[0] for result in results]
+        if items:
+            self._scorer.on_results(items, results)
         if len(self._open) < MAX_OPEN_ITEMS:
             self._room.set()
         return results

@@ -13,7 +13,7 @@ from reward_server.verifiers.composite import Composite
 from trimtab.errors import TrimtabError
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SingleWork:
     """One verifier's item, whose question is with the workers."""
 
@@ -102,7 +102,7 @@ def combined(item: Item, composite: Composite, answers: Mapping[str, Answer]) ->
     )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ForwardedWork:
     """One of several items that are judged behind a route by one call."""
 

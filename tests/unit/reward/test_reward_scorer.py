@@ -66,7 +66,7 @@ def scorer_with(forwarder: Elsewhere) -> Scorer:
         routes=["style"],
         forwarder=forwarder,
     )
-    return Scorer(judge, pool, max_items=100, max_waiting_items=100)
+    return Scorer(judge, pool, max_items=100, max_waiting_items=100, on_results=lambda *_: None)
 
 
 def routed_items() -> list[Item]:
