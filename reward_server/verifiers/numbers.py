@@ -36,6 +36,7 @@ _SPACING = re.compile(
 )
 _MAX_FAST_DIGITS = 15
 _KEPT_BLANK = "\0"
+_UNTIDY = re.compile(r"[^\w.+\-*/^()=<>|!%\[\]:]|,", re.ASCII)
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-", "\uff0d": "-"})
 
 
@@ -50,6 +51,8 @@ def tidy(text: str) -> str:
     A blank between digits stays, as in "1 1/2", unless it sets off thousands; "32, 349" is a
     list and becomes "32;349".
     """
+    if not _UNTIDY.search(text):
+        return text.removesuffix(".") if len(text) > 1 else text
     listed = _LIST_COMMA.sub(";", text.translate(_MINUS).strip())
     joined = _GROUP_BLANK.sub("", listed)
     marked = _DIGIT_BLANK.sub(_KEPT_BLANK, joined).replace("{,}", ",").replace("\\$", "")

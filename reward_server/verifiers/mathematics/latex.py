@@ -49,8 +49,12 @@ def tokens_of(text: str) -> list[str] | None:
     """
     if len(text) > MAX_CHARS:
         return None
+    if not text.isascii():
+        text = text.translate(_UNICODE)
+    if "," in text:
+        text = _THOUSANDS.sub("", text)
     tokens: list[str] = []
-    for match in _TOKEN.finditer(_THOUSANDS.sub("", text.translate(_UNICODE))):
+    for match in _TOKEN.finditer(text):
         kind = match.lastgroup
         piece = match[0]
         if kind == "blank" or piece in _DROPPED or (piece == "~" and tokens):

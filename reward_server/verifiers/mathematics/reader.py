@@ -190,7 +190,7 @@ def _one_by_one(tokens: Sequence[str]) -> list[str]:
     """The tokens with letters one by one, and words that mean "and" as such."""
     single: list[str] = []
     for piece in tokens:
-        if single[-2:] == [r"\frac", "{"] and piece[0] == "d":
+        if piece[0] == "d" and single[-2:] == [r"\frac", "{"]:
             raise Odd  # a derivative
         if piece in _WORDS:
             single.append(" " + piece)
