@@ -54,7 +54,7 @@ class PartialVerdicts:
         self._verdicts: list[Verdict] = []
         self._audits: list[Audit] = []
         self._waiting_position = 0
-        self._written_s = time.monotonic()
+        self._written_s = 0.0
         self._lock: BinaryIO | None = None
         self._is_open = False
 
@@ -175,6 +175,7 @@ class PartialVerdicts:
     def _open(self, job: Job) -> None:
         self._schema = SCHEMA if job.audit is None else AUDITED_SCHEMA
         self._is_open = True
+        self._written_s = time.monotonic()
 
     def _take_lock(self) -> None:
         if self._lock is not None:

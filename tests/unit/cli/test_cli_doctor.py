@@ -24,7 +24,7 @@ def test_doctor_finds_nothing_wrong_and_names_who_serves(tmp_path: Path) -> None
     assert ended.returncode == 0, ended.stdout
     [line] = [line for line in ended.stdout.splitlines() if f"reward on {reward.target}" in line]
     assert "serves: " in line
-    assert "verifiers math, numeric" in line
+    assert "verifiers math, numeric, sandbox " in line
     assert ended.stdout.count("the port is free") == 2
 
 
