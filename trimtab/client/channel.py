@@ -43,7 +43,28 @@ def open_channel(
     Raises:
         ConfigError: a TLS file cannot be read.
     """
-    options = (
+    options = _options(balancing)
+    if tls is None:
+        return aio.insecure_channel(target, options=options)
+    return aio.secure_channel(target, _credentials(tls), options=options)
+
+
+def open_sync_channel(
+    target: str, *, balancing: Balancing = "pick_first", tls: Tls | None = None
+) -> grpc.Channel:
+    """The same for callers without an event loop; threads may share it.
+
+    Raises:
+        ConfigError: a TLS file cannot be read.
+    """
+    options = _options(balancing)
+    if tls is None:
+        return grpc.insecure_channel(target, options=options)
+    return grpc.secure_channel(target, _credentials(tls), options=options)
+
+
+def _options(balancing: Balancing) -> tuple[tuple[str, int | str], ...]:
+    return (
         ("grpc.max_receive_message_length", _CAP_BYTES),
         ("grpc.max_send_message_length", _CAP_BYTES),
         ("grpc.keepalive_time_ms", 30_000),
@@ -52,14 +73,14 @@ def open_channel(
         ("grpc.enable_retries", 1),
         ("grpc.service_config", _service_config(balancing)),
     )
-    if tls is None:
-        return aio.insecure_channel(target, options=options)
-    credentials = grpc.ssl_channel_credentials(
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(
         root_certificates=_read(tls.ca_file),
         private_key=_read(tls.key_file),
         certificate_chain=_read(tls.cert_file),
     )
-    return aio.secure_channel(target, credentials, options=options)
 
 
 def _service_config(balancing: Balancing) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
@@ -10,7 +11,7 @@ from trimtab.errors import RemoteError
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
-def from_rpc_error(error: aio.AioRpcError, *, target: str) -> RemoteError:
+def from_rpc_error(error: aio.AioRpcError | grpc.Call, *, target: str) -> RemoteError:
     """The error with what the peer's ErrorInfo says, if it sent one."""
     reason, metadata = "", {}
     for key, value in error.trailing_metadata() or ():

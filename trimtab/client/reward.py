@@ -62,12 +62,22 @@ class RewardClient(ServiceClient):
         """
         sent = [score_item(item) for item in items]
         request = reward_pb2.ScoreRequest(request_id=request_id, items=[proto for proto, _ in sent])
-        response = await self._result(self._stub.Score(request, timeout=timeout_s))
+        response = await self.call(request, timeout_s=timeout_s)
         replaced = {proto.id for proto, was_replaced in sent if was_replaced}
         for result in response.results:
             if result.id in replaced:
                 result.detail = f"{result.detail}; {_REPLACED}" if result.detail else _REPLACED
         return list(response.results)
+
+    async def call(
+        self, request: reward_pb2.ScoreRequest, *, timeout_s: float
+    ) -> reward_pb2.ScoreResponse:
+        """The reply to a request as it stands.
+
+        Raises:
+            RemoteError: the call failed as a whole.
+        """
+        return await self._result(self._stub.Score(request, timeout=timeout_s))
 
     async def get_info(self, *, timeout_s: float = 10.0) -> reward_pb2.GetInfoResponse:
         """What the server offers.
