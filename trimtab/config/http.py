@@ -7,24 +7,9 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from trimtab.config.base import Model
+from trimtab.end_tokens import END_TOKENS
 
 DEFAULT_HTTP_LISTEN = "127.0.0.1:5000"
-
-END_TOKENS = (
-    "<|im_end|>",
-    "<|endoftext|>",
-    "<|eot_id|>",
-    "<|end_of_text|>",
-    "<|eom_id|>",
-    "<|end|>",
-    "<|return|>",
-    "<end_of_turn>",
-    "<eos>",
-    "<pad>",
-    "</s>",
-    "<\uff5cend\u2581of\u2581sentence\uff5c>",
-)
-"""Tokens by which common models end their turn."""
 
 
 class HttpConfig(Model):

@@ -18,6 +18,7 @@ REFERENCE_KEYS = (
     "target",
 )
 """Where a mapping keeps its right answer: the first of these that it has."""
+_TESTS = {"inputs", "outputs"}
 
 
 class LabelError(TrimtabError):
@@ -28,7 +29,8 @@ def references_of(label: Any) -> list[str]:
     """The alternative right answers that a label stands for; None stands for none.
 
     Texts and numbers are one answer, a list is several, a mapping holds them under one of
-    `REFERENCE_KEYS`. Arrays and their scalars count as lists and numbers.
+    `REFERENCE_KEYS`, or is a program's tests: `inputs` and `outputs`. Arrays and their scalars
+    count as lists and numbers.
 
     Raises:
         LabelError: it is of another kind.
@@ -44,6 +46,8 @@ def references_of(label: Any) -> list[str]:
         for key in REFERENCE_KEYS:
             if key in plain:
                 return references_of(plain[key])
+        if plain.keys() >= _TESTS:
+            return [json.dumps(_json(plain))]
         raise LabelError(f"a mapping needs one of {', '.join(REFERENCE_KEYS)}")
     if isinstance(plain, Sequence) and not isinstance(plain, bytes):
         return [_one(part, index) for index, part in enumerate(plain)]
@@ -74,9 +78,9 @@ def metadata_of(label: Any) -> Mapping[str, Any]:
     Raises:
         LabelError: a value is not one.
     """
-    if not isinstance(label, Mapping):
+    if not isinstance(label, Mapping) or not any(key in label for key in REFERENCE_KEYS):
         return {}
-    answer = next((key for key in REFERENCE_KEYS if key in label), None)
+    answer = next(key for key in REFERENCE_KEYS if key in label)
     return {str(key): _json(value) for key, value in label.items() if key != answer}
 
 
