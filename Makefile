@@ -35,8 +35,11 @@ setup-vllm: .venv-vllm/.ready  ## the environment with vLLM for CPU (3.5 GB)
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
-setup-bench: setup  ## adds the rivals that benchmarks compare with
+setup-bench: .venv/.ready-bench  ## adds the trainers that we are compared and tested with
+
+.venv/.ready-bench: .venv/.ready
 	$(BIN)/python $(PIP_INSTALL) $(TORCH_ARGS) -c deploy/locks/dev.txt -e '.[dev,bench]'
+	touch $@
 
 demo: setup  ## trains the bundled model with GRPO and STEER, writes runs/demo/report.html
 	$(BIN)/trimtab demo
@@ -66,7 +69,7 @@ proto: setup-proto  ## writes the generated code again
 test: setup  ## all tests but the slow container and toolchain ones
 	$(BIN)/pytest -m 'not docker and not slow and not vllm'
 
-test-all: setup setup-vllm  ## the tests that `make test` leaves out
+test-all: setup setup-vllm setup-bench  ## the tests that `make test` leaves out
 	$(BIN)/pytest -m 'docker or slow or vllm'
 
 bench: setup-bench  ## measures the loop beside TRL's, writes benchmarks/results
