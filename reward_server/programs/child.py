@@ -5,8 +5,9 @@ connection. So nothing that comes from here is a verdict: it is output that the 
 the server compares it with what only the server knows. A process serves one request and ends.
 
 The request holds `program`, `memory_bytes`, `cpu_s` and either `input` or `calls` with
-`max_result_size`. With `input` the connection becomes the program's standard output; a program that
-fails leaves a NUL and a line of explanation at its end. With `calls` one frame answers each call.
+`max_result_size`. A first frame says that everything is ready for the program. With `input` the
+connection then becomes the program's standard output; a program that fails leaves a NUL and a line
+of explanation at its end. With `calls` one frame answers each call.
 """
 
 from __future__ import annotations
@@ -47,9 +48,11 @@ def run(child: Child, state: None) -> None:  # noqa: ARG001 - an entry's signatu
     _settle(child.jacket.writable_dir)
     if "input" in request:
         _redirect(_input_file(request["input"]), 0)
+    _limit(request)
+    frames.send(child.fd, {"ready": True})
+    if "input" in request:
         _redirect(child.fd, 1)
     _open_streams()
-    _limit(request)
     if "input" in request:
         os._exit(_run_main(request["program"]))
     _answer_calls(child.fd, request)

@@ -20,7 +20,7 @@ T = TypeVar("T")
 _LENGTH = struct.Struct("!I")
 _MAX_STRETCH = 2.0  # times its time that a program may wait for a processor
 _WORTH_WAITING_S = 0.01
-_SEND_TIMEOUT_S = 10.0
+_READY_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 10.0
 _PIECE_BYTES = 1 << 16
 _MAX_EXPLANATION_BYTES = 1200
@@ -28,6 +28,10 @@ _MAX_EXPLANATION_BYTES = 1200
 
 class Failure(Exception):
     """What the program did wrong, in words."""
+
+
+class NotReady(Exception):
+    """The process failed before anything of the program had run."""
 
 
 class Disturbed(Exception):
@@ -63,17 +67,18 @@ class ProgramProcess:
         self._budget = budget
 
     async def send(self, request: dict[str, Any]) -> None:
-        """Gives it the program, of which nothing has run before.
+        """Gives it the program and waits until that begins; nothing of it has run before.
 
         Raises:
-            Disturbed: it does not take it.
+            NotReady: the process fails.
         """
         try:
-            async with asyncio.timeout(_SEND_TIMEOUT_S):
+            async with asyncio.timeout(_READY_TIMEOUT_S):
                 self._process.writer.write(frames.encode(request))
                 await self._process.writer.drain()
-        except (TimeoutError, ConnectionError) as error:
-            raise Disturbed("the process did not take the program") from error
+                await frames.read_reply(self._process.reader)
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
+            raise NotReady("a process failed before the program began") from error
 
     async def output(self, max_bytes: int) -> bytes:
         """What it writes until it ends well.

@@ -8,16 +8,16 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from reward_server.processes import Nursery, SpawnFailed, WorkerProcess
+from reward_server.processes import Nursery, SpawnFailed
 from reward_server.programs.comparing import same_output
 from reward_server.programs.plan import Plan, Report
-from reward_server.programs.process import Budget, Disturbed, Failure, ProgramProcess
+from reward_server.programs.process import Budget, Disturbed, Failure, NotReady, ProgramProcess
 from reward_server.programs.suites import CallTest, InputTest, Suite
 from reward_server.sandbox.jacket import Jacket
 from reward_server.sandbox.levels import Level
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
 
-_MAX_SPAWN_ATTEMPTS = 3
+_MAX_START_ATTEMPTS = 3
 _LARGE_CHARS = 1 << 16
 _MAX_REASON_CHARS = 1000
 _MAX_SHOWN_CHARS = 120
@@ -67,26 +67,33 @@ class ProgramRunner:
             return failed(Outcome.VERIFIER_ERROR, str(error))
         return verdict_of(plan, reports)
 
-    async def open(self, budget: Budget) -> ProgramProcess:
-        """A process that waits for its program.
+    async def begin(self, request: dict[str, Any], budget: Budget) -> ProgramProcess:
+        """A process in which a program begins.
 
         Raises:
             SpawnFailed: none comes up.
             Unsafe: it is locked in too badly.
         """
-        process = await self._spawn()
-        opened = ProgramProcess(self._nursery, process, budget)
-        if process.fit.level < self._min_level:
-            await opened.close()
-            lacks = "; ".join(process.fit.lacks)
-            raise Unsafe(f"programs run at sandbox level {self._min_level.name} at least: {lacks}")
-        return opened
-
-    async def _spawn(self) -> WorkerProcess:
-        for _ in range(_MAX_SPAWN_ATTEMPTS - 1):
+        for _ in range(_MAX_START_ATTEMPTS - 1):
             with contextlib.suppress(SpawnFailed):
-                return await self._nursery.spawn(private_dir=True)
-        return await self._nursery.spawn(private_dir=True)
+                return await self._begin(request, budget)
+        return await self._begin(request, budget)
+
+    async def _begin(self, request: dict[str, Any], budget: Budget) -> ProgramProcess:
+        worker = await self._nursery.spawn(private_dir=True)
+        process = ProgramProcess(self._nursery, worker, budget)
+        try:
+            if worker.fit.level < self._min_level:
+                lacks = "; ".join(worker.fit.lacks)
+                raise Unsafe(f"programs run at level {self._min_level.name} at least: {lacks}")
+            await process.send(request)
+        except NotReady as error:
+            await process.close()
+            raise SpawnFailed(str(error)) from error
+        except BaseException:
+            await process.close()
+            raise
+        return process
 
 
 class _Trial:
@@ -180,16 +187,20 @@ class _Trial:
 
     @contextlib.asynccontextmanager
     async def _process(self, request: dict[str, Any]) -> AsyncIterator[ProgramProcess]:
-        """A process at work on a request; gone afterwards."""
+        """A process at work on a request; gone afterwards.
+
+        Raises:
+            SpawnFailed: none comes up.
+            Unsafe: it is locked in too badly.
+        """
         limit_s = self._budget.limit_s()
-        process = await self._runner.open(self._budget)
+        common = {
+            "program": self._plan.program,
+            "memory_bytes": self._plan.memory_bytes,
+            "cpu_s": limit_s if "input" in request else self._budget.left_s,
+        }
+        process = await self._runner.begin({**common, **request}, self._budget)
         try:
-            common = {
-                "program": self._plan.program,
-                "memory_bytes": self._plan.memory_bytes,
-                "cpu_s": limit_s if "input" in request else self._budget.left_s,
-            }
-            await process.send({**common, **request})
             yield process
         finally:
             await process.close()
