@@ -18,6 +18,7 @@ from reward_server.sandbox.levels import Level
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
 
 _MAX_START_ATTEMPTS = 3
+_MAX_DISTURBANCES = 3  # of a test; whoever kills at random does not kill it so often
 _LARGE_CHARS = 1 << 16
 _MAX_REASON_CHARS = 1000
 _MAX_SHOWN_CHARS = 120
@@ -120,13 +121,17 @@ class _Trial:
         return failures
 
     async def _run_input(self, test: InputTest) -> str:
-        try:
+        disturbances = 0
+        while True:
             try:
                 output = await self._output(test)
-            except Disturbed:  # it may have been somebody else: once more
-                output = await self._output(test)
-        except (Failure, Disturbed) as failure:
-            return f"{test.where}: {failure}"
+                break
+            except Failure as failure:
+                return f"{test.where}: {failure}"
+            except Disturbed as disturbance:
+                disturbances += 1
+                if disturbances >= _MAX_DISTURBANCES:
+                    return f"{test.where}: {disturbance}"
         text = output.decode(errors="replace")
         arguments = (test.output, text, self._plan.rules.float_tolerance)
         if len(text) > _LARGE_CHARS:  # the event loop must not wait for it
@@ -141,16 +146,17 @@ class _Trial:
 
     async def _run_calls(self, tests: Sequence[CallTest]) -> list[str]:
         failures: list[str] = []
-        disturbed_at = -1
+        disturbances, disturbed_at = 0, -1
         while len(failures) < len(tests) and not self._is_settled(failures):
             at = len(failures)
             try:
                 await self._answer_calls(tests[at:], failures)
             except Disturbed as disturbance:
                 at = len(failures)
-                if at == disturbed_at:
-                    failures.append(f"{tests[at].where}: {disturbance}")
+                disturbances = disturbances + 1 if at == disturbed_at else 1
                 disturbed_at = at
+                if disturbances >= _MAX_DISTURBANCES:
+                    failures.append(f"{tests[at].where}: {disturbance}")
             except Failure as failure:
                 failures.append(f"{tests[len(failures)].where}: {failure}")
         return failures
