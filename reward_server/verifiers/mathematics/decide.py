@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reward_server.verifiers.mathematics.prove import prove
 from reward_server.verifiers.mathematics.refute import refute
 from reward_server.verifiers.mathematics.words import decide_words
 from reward_server.verifiers.mathematics.written import MAX_CHARS, Written, written
@@ -27,7 +28,9 @@ def decide(reference: str, answer: str) -> bool | None:
     if refute(gold.readings, found.readings) or _is_choice_for_value(gold, found):
         return False
     words = decide_words(gold, found)
-    return words if words is not None else _are_alike(gold, found, 0) or None
+    if words is not None:
+        return words
+    return _are_alike(gold, found, 0) or _are_proved(gold, found) or None
 
 
 def _decide_plain(gold: Written, found: Written) -> bool | None:
@@ -77,6 +80,13 @@ def _are_alike(gold: Written, found: Written, depth: int) -> bool:
     if brackets == r"\{\}":
         return _are_same_sets(parts, others, depth)
     return all(_are_equal(part, other, depth) for part, other in zip(parts, others, strict=True))
+
+
+def _are_proved(gold: Written, found: Written) -> bool:
+    # With several readings it is not known which of them are meant.
+    if not len(gold.readings) == len(found.readings) == 1:
+        return False
+    return prove(gold.readings[0], found.readings[0])
 
 
 def _are_equal(a: str, b: str, depth: int) -> bool:

@@ -20,8 +20,6 @@ MAX_DEPTH = 25
 _MAX_DIGITS = 300
 
 _ONE: Ball = (1.0, 0.0)
-_PI = balls.rounded(math.pi, 0.0)
-_RADIANS = balls.divide(_PI, balls.exact(180))
 _GREEK = frozenset(
     {r"\alpha", r"\beta", r"\gamma", r"\delta", r"\epsilon", r"\varepsilon", r"\zeta", r"\eta",
      r"\theta", r"\vartheta", r"\kappa", r"\lambda", r"\mu", r"\nu", r"\xi", r"\rho", r"\sigma",
@@ -217,7 +215,7 @@ class Formula:
 
     def _degrees(self) -> None:
         if self._functions:
-            self._push(_RADIANS)
+            self._steps.append(("constant", "degree"))
         else:
             self.notes.doubts.add(Doubt.DEGREE)
             self._load(Doubt.DEGREE)
@@ -289,13 +287,14 @@ class Formula:
             raise Odd
         whole, point, places = digits.partition(".")
         if not point and not exponent:
-            self._push(balls.exact(int(whole)))
+            ball = balls.exact(int(whole))
+            self._steps.append(("decimal", (ball, piece)) if ball[1] else ("push", ball))
             return
         scale = int(exponent or 0) - len(places)
         if abs(scale) > _MAX_DIGITS:
             raise Odd
         # Its last digit may be a rounded one.
-        self._push(balls.rounded(float(piece), 10.0**scale))
+        self._steps.append(("decimal", (balls.rounded(float(piece), 10.0**scale), piece)))
 
     def _root(self) -> None:
         self.at += 1
@@ -315,7 +314,7 @@ class Formula:
         self.at += 1
         if name == r"\pi":
             self.notes.has_pi = True
-            self._push(_PI)
+            self._steps.append(("constant", "pi"))
             return
         if self._now == "_" and not alone:
             name += self._subscript()

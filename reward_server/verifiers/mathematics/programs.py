@@ -12,9 +12,17 @@ from reward_server.verifiers.mathematics import balls
 from reward_server.verifiers.mathematics.balls import Ball
 
 Step: TypeAlias = tuple[str, Any]
-"""An operation and what it needs: `push` a ball, `load` a name, `apply` a letter, `unary` or
+"""An operation and what it needs: `push` an exact ball, `decimal` another one with
+its text, `constant` a name among `CONSTANTS`, `load` a name, `apply` a letter, `unary` or
 `binary` a function, `root` and `mixed` nothing."""
 Program: TypeAlias = tuple[Step, ...]
+
+
+CONSTANTS: Mapping[str, Ball] = {
+    "pi": balls.rounded(math.pi, 0.0),
+    "degree": balls.rounded(math.pi / 180, 0.0),
+}
+"""Numbers that have a name."""
 
 
 class Doubt(StrEnum):
@@ -56,6 +64,10 @@ def run(program: Program, setting: Setting, sign: Ball = (1.0, 0.0)) -> Ball | N
                 stack.append(payload)
             elif kind == "load":
                 stack.append(sign if payload is Doubt.SIGN else values[payload])
+            elif kind == "decimal":
+                stack.append(payload[0])
+            elif kind == "constant":
+                stack.append(CONSTANTS[payload])
             elif kind == "unary":
                 stack[-1] = payload(stack[-1])
             elif kind == "root":
