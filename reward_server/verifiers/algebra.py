@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 from latex2sympy2_extended.latex2sympy2 import normalize_latex
@@ -20,7 +21,7 @@ from math_verify.parser import parse_latex_cached
 
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
 from reward_server.verifiers.mathematics.policy import Policy
-from reward_server.verifiers.symbolic.answers import readable, tell
+from reward_server.verifiers.symbolic.answers import readable, tell, worded
 from reward_server.verifiers.symbolic.hedges import hedged
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
@@ -35,27 +36,42 @@ _WARM_UP = (
 )  # fmt: skip
 
 
-def compare(
-    references: Sequence[str], answer: str, policy: Policy, *, joined: str | None = None
-) -> Verdict:
-    """Judges an answer, and a list of joined boxes, against references."""
-    if not any(readable(reference) or _gold(reference) for reference in references):
+def compare(references: Sequence[str], answers: Sequence[str], policy: Policy) -> Verdict:
+    """Judges an answer, in each way to take it, against references."""
+    if not any(_is_readable(reference) for reference in references):
         shown = repr(references[0][:80])
         return failed(Outcome.INVALID_REFERENCE, f"no reference can be parsed: {shown}")
+    for reference, answer in product(references, answers):
+        if not hedged(reference, answer) and _holds(reference, answer, policy):
+            return judged(Outcome.CORRECT, answer=answer)
+    return judged(Outcome.INCORRECT, answer=answers[0])
+
+
+def check(references: Sequence[str]) -> Verdict:
+    """Whether every reference can be parsed: NO_ANSWER if so, for there is nothing to judge."""
     for reference in references:
-        if hedged(reference, answer):
-            continue
-        for found in (answer, joined):
-            if found is not None and _holds(reference, found, policy):
-                return judged(Outcome.CORRECT, answer=found)
-    return judged(Outcome.INCORRECT, answer=answer)
+        if not _is_parsed(reference):
+            detail = f"the reference {reference[:80]!r} cannot be parsed"
+            return failed(Outcome.INVALID_REFERENCE, detail)
+    return judged(Outcome.NO_ANSWER, detail="every reference can be read")
 
 
 def warm_up() -> None:
     """Builds the grammar's tables, so that forked workers share them."""
     for text in _WARM_UP:
-        compare([text], text, Policy())
-        compare([text], "7", Policy())
+        compare([text], [text], Policy())
+        compare([text], ["7"], Policy())
+
+
+def _is_readable(reference: str) -> bool:
+    return readable(reference) or bool(_gold(reference))
+
+
+def _is_parsed(reference: str) -> bool:
+    """Whether a reference is words, or means something to one of the two grammars."""
+    if readable(reference) or worded(reference):
+        return True
+    return any(not isinstance(part, str) for part in _gold(reference))
 
 
 @lru_cache(maxsize=4096)

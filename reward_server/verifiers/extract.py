@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from typing import NamedTuple
 
 _THINK_TAG = re.compile("</?think>")
 _BRACE = re.compile(r"\\f?box(?:ed)?\s*\{|\\.|[{}]", re.DOTALL)
@@ -26,6 +27,8 @@ _LINK = re.compile(
     r"(?:[\s$,;]|\\q?quad|\\[()\[\]])*(?:and|or|\\text\{ ?(?:and|or) ?\})?"
     r"(?:[\s$,;]|\\q?quad|\\[()\[\]])*(?:[A-Za-z](?:_\{?\w{1,8}\}?)?\s{0,3}=\s{0,3})?"
 )
+_LISTING = re.compile(r"[,;]|and|or")
+_OPEN_CHOICE = re.compile(r"\b(?:or|not|either|neither|between)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 _PLAIN_BOX = "\\boxed{"
 _TAIL_CHARS = 4096
@@ -76,18 +79,38 @@ def last_box(text: str) -> str | None:
     return text[first:last].strip()
 
 
-def last_boxes(text: str) -> list[str]:
-    """What stands in the last complete box and in those joined to it by commas or `and`."""
+def first_box(text: str) -> str | None:
+    r"""What stands in the first complete `\boxed{...}`, or None."""
+    spans = _complete_boxes(text, 0)
+    if not spans:
+        return None
+    first, last = min(spans)
+    return text[first:last].strip()
+
+
+class Boxes(NamedTuple):
+    """Boxes that stand together."""
+
+    texts: list[str]
+    """What is in them, in order."""
+    listed: bool
+    """True if commas or words join them, and not just blanks."""
+
+
+def last_boxes(text: str) -> Boxes:
+    """The last complete box and those joined to it by blanks, commas or `and`."""
     spans = sorted(_complete_boxes(text, 0))
     joined: list[str] = []
     following = 0
+    listed = False
     for first, last in reversed(spans):
         between = text[last + 1 : following]
         if joined and (len(between) > _MAX_LINK_CHARS or not _LINK.fullmatch(between)):
             break
+        listed = listed or (bool(joined) and bool(_LISTING.search(between)))
         joined.append(text[first:last].strip())
         following = text.rfind("\\", 0, first)
-    return joined[::-1]
+    return Boxes(joined[::-1], listed)
 
 
 def _complete_boxes(text: str, start: int) -> list[tuple[int, int]]:
@@ -128,6 +151,8 @@ def final_answer(text: str) -> str | None:
     if statement is not None:
         if not _WORD.search(statement) and "$" not in statement:
             return statement
+        if _OPEN_CHOICE.search(statement):
+            return statement[:_MAX_BARE_CHARS]
         return _last_formula(statement) or statement[:_MAX_BARE_CHARS]
     bare = text.strip()
     if bare and len(bare) <= _MAX_BARE_CHARS and not _WORD.search(bare) and "$" not in bare:

@@ -1,17 +1,16 @@
 """Compares mathematical expressions.
 
-Plain numbers, single letters and identical texts are decided inside the server; everything else by
-Math-Verify in a worker process.
+What can be told in bounded time is decided inside the server; the rest in a worker process, by a
+grammar and rules of our own and then by Math-Verify.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from reward_server.verifiers.base import (
+    Cause,
     Item,
     Outcome,
     Question,
@@ -20,15 +19,24 @@ from reward_server.verifiers.base import (
     judged,
     version_of,
 )
-from reward_server.verifiers.extract import final_answer, last_box, last_boxes, strip_thinking
+from reward_server.verifiers.extract import (
+    final_answer,
+    first_box,
+    last_box,
+    last_boxes,
+    strip_thinking,
+)
 from reward_server.verifiers.mathematics.decide import decide
+from reward_server.verifiers.mathematics.limits import excess
 from reward_server.verifiers.mathematics.policy import Policy
+from reward_server.verifiers.mathematics.references import problem, readable
+from reward_server.verifiers.numbers import OutOfRange, read_number, tidy
 
 REVISION = 2
+CHECK_REFERENCES = "check_references"
+"""Metadata that asks for a word on the references alone, whatever the response."""
 _MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait
-_MAX_REMEMBERED_CHARS = 200
-_ALTERNATIVES = re.compile(r"\}[\s$]{0,10}(?:or|\\text\{ ?or ?\})[\s$]{0,10}\\boxed", re.IGNORECASE)
-_ESCAPED = re.compile(r"\\[\\{}]")
+_DEFAULT_POLICY = Policy()
 
 
 class MathVerifier:
@@ -38,104 +46,112 @@ class MathVerifier:
     worker_module: str | None = "reward_server.verifiers.algebra"
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        """`options`: `strip_thinking`."""
+        """`options`: those of `MathVerifierConfig`; what is left out has its default."""
         self.options = dict(options)
         self.version = version_of(self.type, REVISION, options)
         self._policy = Policy.of(options)
-        self._strip_thinking = bool(options["strip_thinking"])
+        self._strip_thinking = bool(options.get("strip_thinking", True))
+        self._box_required = options.get("box", "optional") == "required"
+        self._first = options.get("answer", "last") == "first"
 
     def quick(self, item: Item) -> Verdict | Question:
         """The verdict where it takes no algebra, else the question that does."""
+        if item.metadata.get(CHECK_REFERENCES):
+            return self._references(item.references)
         if len(item.response) > _MAX_QUICK_CHARS:
-            return _whole(item)
-        references = readable(item.references)
-        if not references:
-            return _no_reference(item.references)
-        answer = self._answer(item.response)
-        if answer is None:
-            return _no_answer()
-        # Boxes joined by "and" make one list, whose last part alone decides nothing.
-        has_boxes = item.response.count("\\boxed") > 1
-        if has_boxes and _ALTERNATIVES.search(item.response):
-            return _whole(item)
-        decisions = [decide(reference, answer) for reference in references]
-        if True in decisions:
-            return judged(Outcome.CORRECT, answer=answer)
-        if has_boxes:
-            return _whole(item)
-        if None in decisions:
-            return Question(kind="answer", texts=(answer,), references=tuple(references))
-        return judged(Outcome.INCORRECT, answer=answer)
+            return Question(kind="response", texts=(item.response,), references=item.references)
+        return self._first_look(item.response, item.references)
 
     def judge(self, question: Question) -> Verdict:
-        """The verdict by Math-Verify; only for worker processes."""
+        """The verdict by algebra; only for worker processes."""
         # The server never loads sympy: only this method needs it, and it runs in workers.
-        from reward_server.verifiers.algebra import compare
+        from reward_server.verifiers import algebra
 
-        [response] = question.texts
-        if question.kind == "answer":
-            return compare(question.references, response, self._policy)
-        readables = readable(question.references)
-        if not readables:
-            return _no_reference(question.references)
-        answer = self._answer(response)
-        if answer is None:
-            return _no_answer()
-        boxes = last_boxes(self._spoken(response) or "")
-        joined = ", ".join(boxes) if len(boxes) > 1 else None
-        if joined is not None and _ALTERNATIVES.search(response):
-            # "41 or 42" names no answer; only a reference that lists both is met by it.
-            return compare(readables, joined, self._policy)
-        if any(decide(reference, answer) for reference in readables):
-            return judged(Outcome.CORRECT, answer=answer)
-        return compare(readables, answer, self._policy, joined=joined)
+        if question.kind == "references":
+            return algebra.check(question.references)
+        if question.kind == "response":
+            found = self._first_look(question.texts[0], question.references)
+            if isinstance(found, Verdict):
+                return found
+            question = found
+        return algebra.compare(question.references, question.texts, self._policy)
 
-    def _spoken(self, response: str) -> str | None:
-        return strip_thinking(response) if self._strip_thinking else response
+    def _first_look(self, response: str, given: Sequence[str]) -> Verdict | Question:
+        """All that takes linear time."""
+        references = readable(given)
+        if not references:
+            return _no_reference(given)
+        answers = self._answers(response)
+        if not answers:
+            return judged(Outcome.NO_ANSWER, detail="the response holds no answer")
+        decisions = [
+            self._decide(reference, answer) for reference in references for answer in answers
+        ]
+        if True in decisions:
+            right = answers[decisions.index(True) % len(answers)]
+            return judged(Outcome.CORRECT, answer=right)
+        if None not in decisions:
+            return judged(Outcome.INCORRECT, answer=answers[0])
+        for answer in answers:
+            if detail := excess(answer, references):
+                return failed(Outcome.RESOURCE_EXHAUSTED, detail, cause=Cause.ITEM, answer=answer)
+        return Question(kind="answers", texts=answers, references=tuple(references))
 
-    def _answer(self, response: str) -> str | None:
-        spoken = self._spoken(response)
+    def _answers(self, response: str) -> tuple[str, ...]:
+        """The answer, and where several boxes stand together, also the list of them."""
+        spoken = strip_thinking(response) if self._strip_thinking else response
         if spoken is None:
+            return ()
+        if self._first:
+            box = first_box(spoken)
+        else:
+            box = last_box(spoken)
+            if box is not None and spoken.count("\\boxed") > 1:
+                return _of_several(box, spoken)
+        if box is None and not self._box_required:
+            box = final_answer(spoken)
+        return (box,) if box else ()
+
+    def _decide(self, reference: str, answer: str) -> bool | None:
+        policy = self._policy
+        if policy == _DEFAULT_POLICY:
+            return decide(reference, answer)
+        gold, found = tidy(reference), tidy(answer)
+        if gold == found:
+            return bool(gold)
+        try:
+            values = read_number(gold), read_number(found)
+        except OutOfRange:
             return None
-        box = last_box(spoken)
-        return (final_answer(spoken) if box is None else box) or None
+        if policy.is_tolerant or None in values:
+            return None
+        return decide(reference, answer)
+
+    def _references(self, references: Sequence[str]) -> Verdict | Question:
+        if not references:
+            return _no_reference(references)
+        for reference in references:
+            if why := problem(reference):
+                detail = f"the reference {reference[:80]!r} cannot be read: {why}"
+                return failed(Outcome.INVALID_REFERENCE, detail)
+        return Question(kind="references", texts=(), references=tuple(readable(references)))
 
 
-def _whole(item: Item) -> Question:
-    return Question(kind="response", texts=(item.response,), references=item.references)
+def _of_several(last: str, spoken: str) -> tuple[str, ...]:
+    """The answers of a response with more than one box.
 
-
-def readable(references: Sequence[str]) -> list[str]:
-    """The references without their boxes, less those that are empty or have unpaired braces."""
-    return [bare for text in references if (bare := _bare(text))]
-
-
-def _bare(reference: str) -> str:
-    return _remembered(reference) if len(reference) <= _MAX_REMEMBERED_CHARS else _read(reference)
-
-
-def _read(reference: str) -> str:
-    """The reference without its boxes; empty where it cannot be read."""
-    text = ", ".join(last_boxes(reference)) or reference
-    return text if text.strip(" \t\n$") and _paired(text) else ""
-
-
-_remembered = lru_cache(maxsize=4096)(_read)
-
-
-def _paired(text: str) -> bool:
-    depth = 0
-    for character in _ESCAPED.sub("", text):
-        depth += {"{": 1, "}": -1}.get(character, 0)
-        if depth < 0:
-            return False
-    return depth == 0
-
-
-def _no_answer() -> Verdict:
-    return judged(Outcome.NO_ANSWER, detail="the response holds no answer")
+    Boxes that commas or words join are one list: "41 or 42" is no answer to 42.
+    """
+    boxes = last_boxes(spoken)
+    distinct = list(dict.fromkeys(boxes.texts))
+    if len(distinct) == 1 or not last:
+        return (last,) if last else ()
+    joined = ", ".join(distinct)
+    return (joined,) if boxes.listed else (last, joined)
 
 
 def _no_reference(references: Sequence[str]) -> Verdict:
-    shown = repr(references[0][:80]) if references else "none given"
-    return failed(Outcome.INVALID_REFERENCE, f"no reference can be read: {shown}")
+    if not references:
+        return failed(Outcome.INVALID_REFERENCE, "no reference can be read: none given")
+    shown, why = repr(references[0][:80]), problem(references[0])
+    return failed(Outcome.INVALID_REFERENCE, f"no reference can be read: {shown}: {why}")

@@ -22,7 +22,7 @@ from grpc_status import rpc_status
 from trimtab.reward.v1 import reward_pb2, reward_pb2_grpc
 
 TIMEOUT_S = 30.0
-HANGING = r"\boxed{9^{9^{9^{9}}}}"
+HANGING = r"\boxed{\int_0^1 \int_0^1 \sin(x y^{x^{y}}) dx dy}"
 """An answer that Math-Verify does not finish with."""
 SYMBOLIC = r"\boxed{1+x}"
 """An answer equal to `x+1` that takes a worker to tell."""

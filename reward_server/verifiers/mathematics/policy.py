@@ -22,3 +22,8 @@ class Policy:
     def of(cls, options: Mapping[str, Any]) -> Policy:
         """The policy in a verifier's options."""
         return cls(**{name: options[name] for name in cls.__dataclass_fields__ if name in options})
+
+    @property
+    def is_tolerant(self) -> bool:
+        """Whether numbers that differ may count as equal."""
+        return self.absolute_tolerance > 0 or self.relative_tolerance > 0

@@ -45,9 +45,9 @@ def test_the_last_complete_box_counts(text: str, content: str | None) -> None:
 
 
 def test_boxes_joined_by_words_make_one_list() -> None:
-    assert last_boxes(r"\boxed{0}, hence $\boxed{1}$ and $\boxed{2}$") == ["1", "2"]
-    assert last_boxes(r"\boxed{1} \quad \text{and} \quad \boxed{2}") == ["1", "2"]
-    assert last_boxes("none") == []
+    assert last_boxes(r"\boxed{0}, hence $\boxed{1}$ and $\boxed{2}$") == (["1", "2"], True)
+    assert last_boxes(r"\boxed{1} \quad \text{and} \quad \boxed{2}") == (["1", "2"], True)
+    assert last_boxes("none") == ([], False)
 
 
 @pytest.mark.parametrize(
