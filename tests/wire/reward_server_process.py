@@ -131,7 +131,8 @@ def algebra(item_id: str, verifier: str = "") -> reward_pb2.ScoreItem:
 
 def hanging(item_id: str, verifier: str = "") -> reward_pb2.ScoreItem:
     """An answer that Math-Verify does not finish with, and that came in no item before."""
-    return item(item_id, rf"\boxed{{9^{{9^{{9^{{{next(_fresh)}}}}}}}}}", "42", verifier=verifier)
+    response = HANGING.replace("sin(", f"sin({next(_fresh)} ")
+    return item(item_id, response, "42", verifier=verifier)
 
 
 def error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:

@@ -63,7 +63,7 @@ def test_limits_of_the_callers_do_not_count() -> None:
 
 def test_want_of_memory_counts() -> None:
     with running_reward_server("worker_memory_bytes=268435456", "item_deadline_s=20") as server:
-        greedy = item("a", r"\boxed{(1+x)^{1000000}}", "42")
+        greedy = item("a", r"\boxed{\int_0^1 (x+y+z)^{19999} dx}", "42")
         details = [server.score(greedy)[0].detail for _ in range(3)]
         assert ["quarantine" in detail for detail in details] == [False, False, True]
 

@@ -162,7 +162,7 @@ def test_a_worker_that_is_stopped_costs_no_verdict() -> None:
 
 def test_an_answer_that_wants_all_memory_is_to_blame() -> None:
     with running_reward_server("worker_memory_bytes=268435456", "item_deadline_s=20") as server:
-        big = item("big", r"\boxed{\int (1+x)^{1000000} dx}", "42")
+        big = item("big", r"\boxed{\int_0^1 (x+y+z)^{19999} dx}", "42")
         results = server.score(big, algebra("small"))
         assert [(result.outcome, result.cause) for result in results] == [
             (outcome_pb2.OUTCOME_RESOURCE_EXHAUSTED, outcome_pb2.CAUSE_ITEM),
