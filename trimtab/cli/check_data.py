@@ -134,8 +134,8 @@ class _Checking:
         steps = check.run(batch=self.batch, in_flight=self.in_flight)
         with RowsProgress(min(total, self.limit or total)) as progress:
             async with aclosing(steps):
-                async for outcomes in steps:
-                    progress.update(check.row_count, outcomes)
+                async for found in steps:
+                    progress.update(check.row_count, found)
 
     def _show(self, check: DataCheck, verifier: Verifier, problems: Sequence[Problem]) -> None:
         counts = Counter(str(problem.kind) for problem in problems)

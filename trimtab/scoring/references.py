@@ -86,20 +86,18 @@ class DataCheck:
         return sorted(found, key=lambda problem: problem.row)
 
     async def run(self, *, batch: int, in_flight: int) -> AsyncGenerator[Counter[str], None]:
-        """Looks at every row; after each batch gives the verifier's outcomes so far.
+        """Looks at every row; after each batch gives what became of the references so far.
 
         Raises:
             ConfigError: the file cannot be read, or lacks a column.
             RemoteError: the server stays out of reach.
         """
-        outcomes: Counter[str] = Counter()
+        found: Counter[str] = Counter()
         batches = judged(self._questions(), self._verifier, batch=batch, in_flight=in_flight)
         async with aclosing(batches):
-            async for found in batches:
-                for verdict in found.verdicts:
-                    outcomes[verdict.outcome] += 1
-                    self._take(verdict)
-                yield outcomes
+            async for done in batches:
+                found.update(self._take(verdict) for verdict in done.verdicts)
+                yield found
         self._reader.check_columns()
 
     def _questions(self) -> Iterator[Row]:
@@ -129,11 +127,13 @@ class DataCheck:
                 )
                 self.reference_count += 1
 
-    def _take(self, verdict: Verdict) -> None:
+    def _take(self, verdict: Verdict) -> str:
+        """Notes a problem, if the verdict says that there is one; names what there is."""
         number, reference = self._asked.popleft()
         if verdict.outcome in _CHECKED:
-            return
+            return "fine"
         kind, detail = Kind.INVALID_REFERENCE, verdict.detail
         if verdict.outcome != _INVALID:
             kind, detail = Kind.NOT_CHECKED, f"{verdict.outcome}: {verdict.detail}"
         self._problems.append(Problem(number, kind, reference, detail))
+        return kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -105,7 +106,7 @@ def audit_of(verdict: Verdict, second: Verdict) -> Audit:
     """
     disagrees = None
     if verdict.reward is not None and second.reward is not None:
-        disagrees = verdict.reward != second.reward
+        disagrees = not math.isclose(verdict.reward, second.reward, abs_tol=1e-9)
     return Audit(second.outcome, second.reward, second.detail, second.verifier_version, disagrees)
 
 
