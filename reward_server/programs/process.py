@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import signal
 import struct
 import time
@@ -15,10 +16,13 @@ from typing import Any, TypeVar
 
 from reward_server import frames
 from reward_server.processes import Nursery, WorkerProcess
+from reward_server.programs.folder import is_overfull
+from reward_server.sandbox.levels import Level
 
 T = TypeVar("T")
 _LENGTH = struct.Struct("!I")
 _MAX_STRETCH = 2.0  # times its time that a program may wait for a processor
+_LOOK_S = 0.03
 _WORTH_WAITING_S = 0.01
 _READY_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 10.0
@@ -65,6 +69,10 @@ class ProgramProcess:
         self._nursery = nursery
         self._process = process
         self._budget = budget
+        # In its own namespaces a program's folder is a file system of limited size.
+        bounded = process.fit.level >= Level.ISOLATED
+        self._folder = None if bounded else process.private_dir
+        self._look_s = math.inf if bounded else _LOOK_S
 
     async def send(self, request: dict[str, Any]) -> None:
         """Gives it the program and waits until that begins; nothing of it has run before.
@@ -152,9 +160,13 @@ class ProgramProcess:
             timeout_s = self._budget.limit_s()
             while not task.done():
                 left_s = began_s + timeout_s + waited_s - time.monotonic()
-                await asyncio.wait({task}, timeout=max(0.0, left_s))
+                await asyncio.wait({task}, timeout=max(0.0, min(left_s, self._look_s)))
+                if not task.done() and self._folder is not None and is_overfull(self._folder):
+                    raise Failure("it fills its folder")
+                if task.done() or left_s > self._look_s:
+                    continue
                 seen_s = min(self._waited_s() - waited_before_s, _MAX_STRETCH * timeout_s)
-                if not task.done() and seen_s <= waited_s + _WORTH_WAITING_S:
+                if seen_s <= waited_s + _WORTH_WAITING_S:
                     raise self._late(timeout_s)
                 waited_s = seen_s
             return task.result()
