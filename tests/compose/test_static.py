@@ -52,7 +52,8 @@ def test_server_configs_hold(service: str, model: type[ServerConfig], port: int)
 
 
 def test_reward_image_needs_no_torch() -> None:
-    needs = requirements("reward")
+    needs = requirements("reward", "http")
+    assert any(need.startswith("uvicorn") for need in needs)
     assert any(need.startswith("math-verify") for need in needs)
     assert any(need.startswith("typer") for need in needs)  # of the extra `cli`
     assert not any(need.startswith(("torch", "transformers", "trimtab")) for need in needs)

