@@ -13,7 +13,7 @@ from typing import Any
 from trimtab.client.reward import Item
 from trimtab.integrations.environment import shared_caller, verifier_for
 from trimtab.integrations.labels import LabelError, metadata_of, references_of
-from trimtab.integrations.policy import NoVerdict, verdicts_of
+from trimtab.integrations.policy import NoVerdict, Verdict, verdicts_of
 from trimtab.reward.v1 import reward_pb2
 
 
@@ -105,13 +105,19 @@ def _scores(
     return [
         {
             "score": invalid_score if verdict.reward is None else verdict.reward,
-            "acc": verdict.reward if verdict.outcome == "scored" else float(verdict.outcome == "correct"),
+            "acc": _accuracy(verdict),
             "pred": verdict.answer,
             "outcome": verdict.outcome,
             "invalid": float(not verdict.is_valid),
         }
         for verdict in verdicts
     ]
+
+
+def _accuracy(verdict: Verdict) -> float | None:
+    """1 for a right answer, whatever its reward; the reward where there is no right and wrong."""
+    is_graded = verdict.outcome == "scored"
+    return verdict.reward if is_graded else float(verdict.outcome == "correct")
 
 
 __all__ = ["NoVerdict", "compute_score", "compute_score_async", "compute_score_batch"]
