@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from reward_server.programs.folder import MAX_BYTES, is_overfull
+from reward_server.sandbox.private_dirs import remove_tree
 
 
 def test_a_few_files_are_no_trouble(tmp_path: Path) -> None:
@@ -31,12 +32,14 @@ def test_many_bytes_are_too_much_wherever_they_are(tmp_path: Path) -> None:
 
 
 def test_depth_is_counted_like_files(tmp_path: Path) -> None:
-    before = Path.cwd()
-    os.chdir(tmp_path)
+    before, top = Path.cwd(), tmp_path / "top"
+    top.mkdir()
+    os.chdir(top)
     try:
         for _ in range(1001):
             Path("d").mkdir()
             os.chdir("d")
     finally:
         os.chdir(before)
-    assert is_overfull(tmp_path)
+    assert is_overfull(top)
+    remove_tree(top)  # deeper than pytest can
