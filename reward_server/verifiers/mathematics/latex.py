@@ -8,18 +8,20 @@ MAX_CHARS = 2000
 """Longest text that is cut into tokens."""
 
 _TOKEN = re.compile(
-    r"(?P<number>(?:\d+\.\d+|\.\d+)(?:[eE][+\-]?\d+)?|\d+(?:[eE]\d+)?)"
+    r"\s*(?:(?P<number>(?:\d+\.\d+|\.\d+)(?:[eE][+\-]?\d+)?|\d+(?:[eE]\d+)?)"
     r"|\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|operatorname)\*?\s*"
     r"\{(?P<words>[^{}\\$]*)\}"
-    r"|(?P<command>\\(?:begin|end)\s*\{[a-zA-Z]*\}|\\(?:[a-zA-Z]+|.))|(?P<letters>[^\W\d_]+)|(?P<blank>\s+)|(?P<sign>[!<>]=|.)",
+    r"|(?P<command>\\(?:begin|end)\s*\{[a-zA-Z]*\}|\\(?:[a-zA-Z]+|.))"
+    r"|(?P<letters>[^\W\d_]+)|(?P<sign>[!<>]=|\S))",
     re.ASCII | re.DOTALL,
 )
-_DROPPED = frozenset(
-    {r"\left", r"\right", r"\big", r"\Big", r"\bigg", r"\Bigg", r"\bigl", r"\bigr", r"\Bigl",
-     r"\Bigr", r"\displaystyle", r"\textstyle", r"\limits", r"\,", r"\;", r"\:", r"\!", r"\quad",
-     r"\qquad", r"\thinspace", r"\medspace", r"\$", "$", "\\ ", "\\\n", "\\\t"}
+_DROPPED = (
+    r"\left", r"\right", r"\big", r"\Big", r"\bigg", r"\Bigg", r"\bigl", r"\bigr", r"\Bigl",
+    r"\Bigr", r"\displaystyle", r"\textstyle", r"\limits", r"\,", r"\;", r"\:", r"\!", r"\quad",
+    r"\qquad", r"\thinspace", r"\medspace", r"\$", "$", "\\ ", "\\\n", "\\\t",
 )  # fmt: skip
 _SAME = {
+    **dict.fromkeys(_DROPPED, ""),
     r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\dbinom": r"\binom",
     r"\tbinom": r"\binom", r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge",
     r"\geqslant": r"\ge", r"\neq": r"\ne", r"\lt": "<", r"\gt": ">", r"\times": "*",
@@ -55,13 +57,15 @@ def tokens_of(text: str) -> list[str] | None:
         text = _THOUSANDS.sub("", text)
     tokens: list[str] = []
     for match in _TOKEN.finditer(text):
-        kind = match.lastgroup
-        piece = match[0]
-        if kind == "blank" or piece in _DROPPED or (piece == "~" and tokens):
-            continue  # a tilde that leads means "about"
+        kind = match.lastgroup or "sign"
+        piece = match[kind]
         if kind == "words":
-            piece = " " + " ".join(match["words"].split())
-        tokens.append(_SAME.get(piece, piece))
+            piece = " " + " ".join(piece.split())
+        elif kind == "command" or kind == "sign":
+            piece = _SAME.get(piece, piece)
+            if not piece or (piece == "~" and tokens):
+                continue  # a tilde that leads means "about"
+        tokens.append(piece)
     while tokens and tokens[-1] in {".", ","}:
         tokens.pop()
     return tokens

@@ -23,10 +23,28 @@ _RELATIONS = frozenset([r"\le", r"\ge", r"\ne", "<", ">"])
 _SIGNS = _EQUALS | _RELATIONS
 _ENDS = _CLOSERS | _JOINTS | _SIGNS | {"", _UNION}
 _WORDS = frozenset(["and", "or"])
+# Two letters may be a product, but not where they may be a unit; more of them are a word.
 _PAIRS_THAT_ARE_WORDS = frozenset(
-    {"cm", "mm", "km", "kg", "mg", "ml", "mL", "dm", "ft", "hr", "pm", "am", "no", "if", "is", "of",
-     "to", "by", "an", "at", "in", "oz", "lb", "Hz"}
-)  # fmt: skip
+    {prefix + unit for prefix in "kmMGcdnpu" for unit in "mgsAVWNJLlK"}
+    | {
+        "ft",
+        "hr",
+        "pm",
+        "am",
+        "no",
+        "if",
+        "is",
+        "of",
+        "to",
+        "by",
+        "an",
+        "at",
+        "in",
+        "oz",
+        "lb",
+        "Hz",
+    }
+)
 
 
 def read(tokens: Sequence[str]) -> Reading:
@@ -192,15 +210,14 @@ def _one_by_one(tokens: Sequence[str]) -> list[str]:
     for piece in tokens:
         if piece[0] == "d" and single[-2:] == [r"\frac", "{"]:
             raise Odd  # a derivative
-        if piece in _WORDS:
+        if len(piece) == 1 or not piece.isalpha():
+            single.append(piece)
+        elif piece in _WORDS:
             single.append(" " + piece)
-        elif len(piece) > 1 and piece.isalpha():
-            # Two letters may be a product; more of them, or those with a d, are a word.
-            if len(piece) > 2 or piece[0] == "d" or piece in _PAIRS_THAT_ARE_WORDS:
-                raise Odd
+        elif len(piece) == 2 and piece[0] != "d" and piece not in _PAIRS_THAT_ARE_WORDS:
             single.extend(piece)
         else:
-            single.append(piece)
+            raise Odd
     return single
 
 

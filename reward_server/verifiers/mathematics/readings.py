@@ -82,6 +82,11 @@ class Reading:
         return any(isinstance(part, Group) for part in self.parts)
 
     @cached_property
+    def size(self) -> int:
+        """Steps that its formulas take to compute."""
+        return sum(len(side) for leaf in self.leaves for side in leaf.sides)
+
+    @cached_property
     def constants(self) -> list[Entry] | None:
         """The values of what is listed, if nothing in it is open; else None."""
         if self.symbols.letters or self.symbols.doubts - {Doubt.SIGN}:

@@ -120,8 +120,9 @@ def _assignments(
 
 
 def _are_units(ours: frozenset[str], theirs: frozenset[str]) -> bool:
-    """True for letters like those of "2h" and "120m"."""
-    return len(ours) == len(theirs) == 1 and ours != theirs and ours | theirs <= _UNIT_LETTERS
+    """True for letters like those of "2h" beside "120m" or "120"."""
+    alone = len(ours) <= 1 and len(theirs) <= 1 and ours != theirs
+    return alone and ours | theirs <= _UNIT_LETTERS
 
 
 def _error(value: float) -> float:
