@@ -72,6 +72,17 @@ def test_all_problems_are_named_by_row(server: Service, tmp_path: Path, batch: s
     assert [json.loads(line) for line in written] == problems
 
 
+def test_references_are_read_to_their_end(server: Service, tmp_path: Path) -> None:
+    references = [r"\sqrt{2}+x", r"7 \mid k", "[1, 2)", r"\frac{1}{1+\sqrt{5}}", r"x \perp y"]
+    lines = [json.dumps({"prompt": "q", "answer": reference}) for reference in references]
+    ended = check(server, write(tmp_path / "train.jsonl", lines), "--json")
+    problems = json.loads(ended.stdout)["problems"]
+    assert [(p["row"], p["kind"]) for p in problems] == [
+        (1, "invalid reference"),
+        (4, "invalid reference"),
+    ]
+
+
 def test_people_get_a_table_and_a_summary(server: Service, tmp_path: Path) -> None:
     file = write(tmp_path / "train.jsonl", LINES)
     ended = check(server, file, "--out", "problems.parquet", "--verifier", "numeric")

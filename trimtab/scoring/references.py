@@ -18,6 +18,8 @@ CHECK_REFERENCES = "check_references"
 """Metadata that asks a verifier for its word on the reference alone."""
 _CHECKED = frozenset({"correct", "incorrect", "no_answer", "scored", "abstained"})
 _INVALID = "invalid_reference"
+_LATE = "timed_out"
+_SECOND_LOOKS = 200
 
 
 class Kind(StrEnum):
@@ -68,7 +70,7 @@ class DataCheck:
         self._problems: list[Problem] = []
         self._without_prompt: list[int] = []
         self._prompt_count = 0
-        self._asked: deque[tuple[int, str]] = deque()
+        self._asked: deque[int] = deque()
 
     @property
     def checks_prompts(self) -> bool:
@@ -93,12 +95,23 @@ class DataCheck:
             RemoteError: the server stays out of reach.
         """
         found: Counter[str] = Counter()
+        late: list[tuple[int, Row]] = []
         batches = judged(self._questions(), self._verifier, batch=batch, in_flight=in_flight)
         async with aclosing(batches):
             async for done in batches:
-                found.update(self._take(verdict) for verdict in done.verdicts)
+                for row, verdict in zip(done.rows, done.verdicts, strict=True):
+                    number = self._asked.popleft()
+                    if verdict.outcome == _LATE and len(late) < _SECOND_LOOKS:
+                        late.append((number, row))
+                    else:
+                        found[self._note(number, row, verdict)] += 1
                 yield found
         self._reader.check_columns()
+        # One by one: what took too long beside others may be in time alone.
+        for number, row in late:
+            [verdict] = await self._verifier.verdicts([row])
+            found[self._note(number, row, verdict)] += 1
+            yield found
 
     def _questions(self) -> Iterator[Row]:
         """Each reference as a row of its own; notes on the way what needs no verifier."""
@@ -117,7 +130,7 @@ class DataCheck:
                     problem = Problem(row.number, Kind.NO_REFERENCE, "", "the reference is empty")
                     self._problems.append(problem)
                     continue
-                self._asked.append((row.number, reference))
+                self._asked.append(row.number)
                 yield Row(
                     number=self.reference_count,
                     response="",
@@ -127,13 +140,12 @@ class DataCheck:
                 )
                 self.reference_count += 1
 
-    def _take(self, verdict: Verdict) -> str:
-        """Notes a problem, if the verdict says that there is one; names what there is."""
-        number, reference = self._asked.popleft()
+    def _note(self, number: int, row: Row, verdict: Verdict) -> str:
+        """Notes a problem of row `number`, if there is one; names what there is."""
         if verdict.outcome in _CHECKED:
             return "fine"
         kind, detail = Kind.INVALID_REFERENCE, verdict.detail
         if verdict.outcome != _INVALID:
             kind, detail = Kind.NOT_CHECKED, f"{verdict.outcome}: {verdict.detail}"
-        self._problems.append(Problem(number, kind, reference, detail))
+        self._problems.append(Problem(number, kind, row.references[0], detail))
         return kind
