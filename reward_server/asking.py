@@ -16,7 +16,7 @@ from reward_server.results import shortened
 from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, failed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What came of a question."""
 

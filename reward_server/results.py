@@ -12,7 +12,7 @@ MAX_TEXT_CHARS = 1000
 """Longest extracted answer or detail in a result."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Result:
     """The verdict on one item."""
 
@@ -74,11 +74,14 @@ def cut_off(work: Work | None, item: Item) -> Result:
 
 
 def shortened(verdict: Verdict) -> Verdict:
-    """The verdict with texts of a length fit for a reply."""
-    if len(verdict.extracted_answer) <= MAX_TEXT_CHARS and len(verdict.detail) <= MAX_TEXT_CHARS:
+    """The verdict with texts that can travel: not too long, and valid Unicode."""
+    answer, detail = verdict.extracted_answer, verdict.detail
+    short = len(answer) <= MAX_TEXT_CHARS and len(detail) <= MAX_TEXT_CHARS
+    if short and answer.isascii() and detail.isascii():
         return verdict
-    return replace(
-        verdict,
-        extracted_answer=verdict.extracted_answer[:MAX_TEXT_CHARS],
-        detail=verdict.detail[:MAX_TEXT_CHARS],
-    )
+    return replace(verdict, extracted_answer=_fitting(answer), detail=_fitting(detail))
+
+
+def _fitting(text: str) -> str:
+    # What workers send is not trusted: a lone surrogate would take the whole batch down.
+    return text[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()

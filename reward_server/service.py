@@ -13,10 +13,12 @@ from reward_server.results import Result
 from reward_server.scorer import Scorer
 from reward_server.server_info import ServerInfo
 from reward_server.stream import StreamSession
-from reward_server.verifiers.base import Item
+from reward_server.verifiers.base import Cause, Item, Outcome
 from trimtab.common.v1 import outcome_pb2
 from trimtab.reward.v1 import reward_pb2, reward_pb2_grpc
 
+_OUTCOMES = {value: outcome_pb2.Outcome.Value(f"OUTCOME_{value}") for value in Outcome}
+_CAUSES = {value: outcome_pb2.Cause.Value(f"CAUSE_{value}") for value in Cause}
 Context = aio.ServicerContext[Any, Any]
 
 
@@ -126,19 +128,27 @@ def to_message(result: Result) -> reward_pb2.ScoreResult:
     if isinstance(result.origin, reward_pb2.ScoreResult):
         return result.origin
     verdict = result.verdict
-    return reward_pb2.ScoreResult(
+    message = reward_pb2.ScoreResult(
         id=result.id,
-        outcome=outcome_pb2.Outcome.Value(f"OUTCOME_{verdict.outcome}"),
+        outcome=_OUTCOMES[verdict.outcome],
         reward=verdict.reward,
         extracted_answer=verdict.extracted_answer,
-        detail=verdict.detail,
-        cause=outcome_pb2.Cause.Value(f"CAUSE_{verdict.cause}"),
         verifier_version=result.verifier_version,
-        elapsed=_duration(result.elapsed_s),
-        components=verdict.components,
-        cached=result.cached,
-        confidence=verdict.confidence,
     )
+    # Most results leave the rest at its default, and setting that takes as long as the above.
+    if verdict.detail:
+        message.detail = verdict.detail
+    if verdict.cause is not Cause.UNSPECIFIED:
+        message.cause = _CAUSES[verdict.cause]
+    if verdict.components:
+        message.components.update(verdict.components)
+    if verdict.confidence is not None:
+        message.confidence = verdict.confidence
+    if result.cached:
+        message.cached = True
+    if result.elapsed_s:
+        message.elapsed.CopyFrom(_duration(result.elapsed_s))
+    return message
 
 
 def _fingerprint(request: reward_pb2.ScoreRequest) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,15 @@ from reward_server import frames
 from reward_server.limits import limit_cpu
 from reward_server.sandbox.entry import Child
 from reward_server.verifiers import build_verifiers
-from reward_server.verifiers.base import Cause, Outcome, Question, Verdict, Verifier, failed
+from reward_server.verifiers.base import (
+    REWARDED,
+    Cause,
+    Outcome,
+    Question,
+    Verdict,
+    Verifier,
+    failed,
+)
 
 _SPENT_SHARE = 0.5
 # Algebra libraries swallow MemoryError and then call the answer wrong; this close to the limit that
@@ -80,7 +89,7 @@ def from_reply(reply: Mapping[str, Any]) -> Verdict:
         frames.BadFrame: it is none.
     """
     try:
-        return Verdict(
+        verdict = Verdict(
             outcome=Outcome(reply["outcome"]),
             reward=None if reply["reward"] is None else float(reply["reward"]),
             extracted_answer=str(reply["answer"]),
@@ -89,8 +98,15 @@ def from_reply(reply: Mapping[str, Any]) -> Verdict:
             components={str(k): float(v) for k, v in reply["components"].items()},
             confidence=None if reply["confidence"] is None else float(reply["confidence"]),
         )
+        numbers = [*verdict.components.values(), verdict.reward or 0.0, verdict.confidence or 0.0]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("a number that is none")
+        if (verdict.reward is None) == (verdict.outcome in REWARDED):
+            raise ValueError("a reward where there is none, or none where there is one")
+        "".join(verdict.components).encode()
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise frames.BadFrame("a reply that is no verdict") from error
+    return verdict
 
 
 def _starved() -> Verdict:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reward_server.asking import Answer, Pending
 from reward_server.results import MAX_TEXT_CHARS, Result, refused, shortened
-from reward_server.verifiers.base import Item, Outcome, Verdict
+from reward_server.verifiers.base import Item, Outcome, Verdict, failed
 from reward_server.verifiers.composite import Composite
 from trimtab.errors import TrimtabError
 
@@ -93,9 +94,14 @@ class CompositeWork:
 def combined(item: Item, composite: Composite, answers: Mapping[str, Answer]) -> Result:
     """The result of a composite whose parts are all known."""
     verdicts: dict[str, Verdict] = {name: answer.verdict for name, answer in answers.items()}
+    verdict = composite.combine(verdicts)
+    if verdict.reward is not None and not math.isfinite(verdict.reward):
+        verdict = failed(
+            Outcome.VERIFIER_ERROR, "the weighted sum is not finite: lower the weights"
+        )
     return Result(
         id=item.id,
-        verdict=shortened(composite.combine(verdicts)),
+        verdict=shortened(verdict),
         verifier_version=composite.version,
         elapsed_s=sum(answer.elapsed_s for answer in answers.values()),
         cached=any(answer.cached for answer in answers.values()),

@@ -33,6 +33,8 @@ class Cause(StrEnum):
     MACHINERY = "MACHINERY"
 
 
+REWARDED = frozenset((Outcome.CORRECT, Outcome.INCORRECT, Outcome.NO_ANSWER, Outcome.SCORED))
+"""The outcomes that carry a reward."""
 _REWARDS: Mapping[Outcome, float] = {
     Outcome.CORRECT: 1.0,
     Outcome.INCORRECT: 0.0,
@@ -40,7 +42,9 @@ _REWARDS: Mapping[Outcome, float] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Frozen ones take three times as long to make, and every item makes one of each. They are shared
+# all the same, and nobody changes them.
+@dataclass(slots=True, kw_only=True)
 class Verdict:
     """A verifier's judgement of one response."""
 
@@ -84,7 +88,7 @@ def failed(
     return Verdict(outcome=outcome, detail=detail, cause=cause, extracted_answer=answer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Item:
     """One response to judge."""
 
