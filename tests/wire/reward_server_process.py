@@ -126,7 +126,8 @@ def item(item_id: str, response: str, *references: str, verifier: str = "") -> r
 def algebra(item_id: str, verifier: str = "") -> reward_pb2.ScoreItem:
     """A right answer that takes a worker to tell, and that came in no item before."""
     number = next(_fresh)
-    return item(item_id, rf"\boxed{{{number}+x}}", f"x+{number}", verifier=verifier)
+    response = rf"\boxed{{\sin^2(x)+\cos^2(x)+{number}}}"
+    return item(item_id, response, str(number + 1), verifier=verifier)
 
 
 def hanging(item_id: str, verifier: str = "") -> reward_pb2.ScoreItem:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.wire.reward_server_process import (
-    SYMBOLIC,
     TIMEOUT_S,
     RewardServer,
     algebra,
@@ -24,7 +23,7 @@ VERIFIERS = (
     "brief: {weight: 0.5, minimum: -0.5}}}, math: {type: math}, "
     "both: {type: composite, parts: {math: {weight: 0.5}, lenient: {weight: 0.5}}}, "
     "lenient: {type: math, strip_thinking: false}, "
-    "brief: {type: length, unit: characters, max_length: 40, margin: 20}}"
+    "brief: {type: length, unit: characters, max_length: 80, margin: 20}}"
 )
 
 
@@ -47,12 +46,14 @@ def test_a_composite_is_offered_and_may_be_the_first(server: RewardServer) -> No
 
 
 def test_a_batch_mixes_parts_that_take_workers_and_parts_that_do_not(server: RewardServer) -> None:
-    padding = "." * 40
+    padding = "." * 60
+    long = algebra("long")
+    long.response += padding
     results = server.score(
         algebra("algebra"),
-        item("long", SYMBOLIC + padding, "x+1"),
+        long,
         algebra("twice", verifier="both"),
-        item("wrong", r"\boxed{8}" + padding, "7"),
+        item("wrong", r"\boxed{8}" + 2 * padding, "7"),
         hanging("hangs"),
         algebra("plain", verifier="math"),
     )
@@ -71,7 +72,7 @@ def test_a_batch_mixes_parts_that_take_workers_and_parts_that_do_not(server: Rew
 
 
 def test_a_stream_takes_composites(server: RewardServer) -> None:
-    items = [item(str(index), rf"\boxed{{{index}+x}}", f"x+{index}") for index in range(20)]
+    items = [algebra(str(index)) for index in range(20)]
     requests = iter([reward_pb2.ScoreStreamRequest(items=items)])
     found = {
         result.id: result.reward
