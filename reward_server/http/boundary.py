@@ -15,6 +15,7 @@ from starlette.responses import Response
 from reward_server.http.replies import error_response, json_response, problem_response
 from trimtab.errors import Overloaded, Reason, ServiceError
 from trimtab.server.logs import get_logger
+from trimtab.server.runtime import TRANSPORT_CAP_BYTES
 
 _log = get_logger("http")
 DEADLINE_HEADER = "connect-timeout-ms"
@@ -105,16 +106,25 @@ class Boundary:
         return min(int(text) / 1000, self._deadline_cap_s)
 
     async def _body(self, request: Request) -> bytes:
+        """The whole body; one that is too large is read on for a while, and forgotten.
+
+        A client that is still sending when it is refused may never see why.
+        """
         announced = request.headers.get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_body_bytes:
+        if announced.isdigit() and int(announced) > TRANSPORT_CAP_BYTES:
             raise self._too_large(f"{int(announced):,}")
         parts: list[bytes] = []
         size_bytes = 0
         async for part in request.stream():
             size_bytes += len(part)
-            if size_bytes > self._max_body_bytes:
-                raise self._too_large(f"more than {self._max_body_bytes:,}")
-            parts.append(part)
+            if size_bytes > TRANSPORT_CAP_BYTES:
+                raise self._too_large(f"more than {TRANSPORT_CAP_BYTES:,}")
+            if size_bytes <= self._max_body_bytes:
+                parts.append(part)
+            else:
+                parts.clear()
+        if size_bytes > self._max_body_bytes:
+            raise self._too_large(f"{size_bytes:,}")
         return b"".join(parts)
 
     def _too_large(self, size: str) -> ServiceError:

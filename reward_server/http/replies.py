@@ -39,6 +39,9 @@ def error_response(error: ServiceError) -> Response:
     too_large = error.reason is Reason.MESSAGE_TOO_LARGE
     status = _CONTENT_TOO_LARGE if too_large else _STATUS_BY_CODE[code]
     response = problem_response(status, code, str(error.reason), error.message, error.field)
+    if too_large:
+        # What is left of the body is of no use to anybody.
+        response.headers["Connection"] = "close"
     if isinstance(error, Overloaded):
         response.headers["Retry-After"] = _whole_seconds(error.retry_after_s)
     elif code == "UNAVAILABLE":

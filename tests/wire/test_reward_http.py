@@ -166,27 +166,46 @@ def test_more_items_than_allowed_are_refused(server: HttpServer) -> None:
     assert (reply.status, reply.body["reason"]) == (400, "TOO_MANY_ITEMS")
 
 
-def test_a_large_body_is_refused_unread(server: HttpServer) -> None:
-    headers = {**JSON, "Content-Length": str(17 * MIB)}
+@pytest.mark.parametrize("mib", [17, 30])
+def test_a_large_body_is_refused(server: HttpServer, mib: int) -> None:
+    items = [{"id": "a", "response": "x" * (mib * MIB), "references": ["7"]}]
+    reply = server.call(SCORE, {"items": items})
+    assert (reply.status, reply.body["reason"]) == (413, "MESSAGE_TOO_LARGE")
+    assert "the limit is 16,777,216" in reply.body["message"]
+
+
+def test_a_huge_body_is_refused_unread(server: HttpServer) -> None:
+    headers = {**JSON, "Content-Length": str(65 * MIB)}
     reply = server.call(SCORE, b"{}", headers=headers)
     assert (reply.status, reply.body["reason"]) == (413, "MESSAGE_TOO_LARGE")
 
 
-def test_a_large_body_of_unknown_length_is_refused(server: HttpServer) -> None:
-    sent = 0
+@pytest.mark.parametrize(("mib", "most_sent"), [(17, 17), (100, 80)])
+def test_a_large_body_of_unknown_length_is_refused(
+    server: HttpServer, mib: int, most_sent: int
+) -> None:
     host, _, port = server.address.rpartition(":")
+    sent = 0
     with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
         head = f"POST {SCORE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
-        # The server may close the connection before all is sent.
+        # The server closes the connection before a huge body is sent.
         with contextlib.suppress(ConnectionError):
-            while sent < 20:
+            while sent < mib:
                 connection.sendall(b"100000\r\n" + b" " * MIB + b"\r\n")
                 sent += 1
+            connection.sendall(b"0\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
-    assert sent >= 15
+    assert sent <= most_sent
     assert server.call(SCORE, {}).status == 200
+
+
+def test_a_response_of_5_mb_is_an_outcome(server: HttpServer) -> None:
+    body = {"response": "x" * (5 * MIB), "label": "7"}
+    reply = server.call("/slime?key=score", body)
+    assert (reply.status, reply.body["outcome"]) == (200, "resource_exhausted")
+    assert (reply.body["score"], reply.body["invalid"]) == (0.0, True)
 
 
 def test_a_body_below_the_limit_is_taken(server: HttpServer) -> None:

@@ -42,7 +42,7 @@ def listening_socket(host: str, port: int, *, field: str) -> socket.socket:
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, _, _, _, address = found[0]
-        return socket.create_server((str(address[0]), port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server((str(address[0]), port), family=family, backlog=_BACKLOG)
     except OSError as error:
         in_use = error.errno == errno.EADDRINUSE
         problem = (
@@ -51,3 +51,7 @@ def listening_socket(host: str, port: int, *, field: str) -> socket.socket:
             else f"{error.strerror}: give an address of this machine that you may bind"
         )
         raise ConfigError(f"cannot listen on {host}:{port}: {problem}", field=field) from error
+    # Connections inherit it. asyncio would set it, but not on sockets that it did not make; without
+    # it a reply in two parts waits 40 ms for the client to acknowledge the first.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
