@@ -56,7 +56,7 @@ def tokens_of(text: str) -> list[str] | None:
     if "," in text:
         text = _THOUSANDS.sub("", text)
     tokens: list[str] = []
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(text.rstrip()):
         kind = match.lastgroup or "sign"
         piece = match[kind]
         if kind == "words":
@@ -66,8 +66,8 @@ def tokens_of(text: str) -> list[str] | None:
             if not piece or (piece == "~" and tokens):
                 continue  # a tilde that leads means "about"
         tokens.append(piece)
-    while tokens and tokens[-1] in {".", ","}:
-        tokens.pop()
+    if tokens[-1:] == ["."] and tokens[-2:] != [".", "."]:
+        tokens.pop()  # a full stop, and no ellipsis
     return tokens
 
 

@@ -23,28 +23,12 @@ _RELATIONS = frozenset([r"\le", r"\ge", r"\ne", "<", ">"])
 _SIGNS = _EQUALS | _RELATIONS
 _ENDS = _CLOSERS | _JOINTS | _SIGNS | {"", _UNION}
 _WORDS = frozenset(["and", "or"])
-# Two letters may be a product, but not where they may be a unit; more of them are a word.
-_PAIRS_THAT_ARE_WORDS = frozenset(
-    {prefix + unit for prefix in "kmMGcdnpu" for unit in "mgsAVWNJLlK"}
-    | {
-        "ft",
-        "hr",
-        "pm",
-        "am",
-        "no",
-        "if",
-        "is",
-        "of",
-        "to",
-        "by",
-        "an",
-        "at",
-        "in",
-        "oz",
-        "lb",
-        "Hz",
-    }
-)
+# Two letters may be a product, but not where they may be a unit or a function.
+_UNITS = frozenset(prefix + unit for prefix in "kmMGcdnpu" for unit in "mgsAVWNJLlK")
+_SHORT_WORDS = frozenset(
+    {"ft", "hr", "pm", "am", "no", "if", "is", "of", "to", "by", "an", "at", "in", "oz", "lb", "hz",
+     "ln", "lg", "tg", "sh", "ch", "th", "re", "im", "tr", "pi", "xi", "mu", "nu"}
+)  # fmt: skip
 
 
 def read(tokens: Sequence[str]) -> Reading:
@@ -214,10 +198,10 @@ def _one_by_one(tokens: Sequence[str]) -> list[str]:
             single.append(piece)
         elif piece in _WORDS:
             single.append(" " + piece)
-        elif len(piece) == 2 and piece[0] != "d" and piece not in _PAIRS_THAT_ARE_WORDS:
-            single.extend(piece)
-        else:
+        elif len(piece) > 2 or piece[0] == "d" or piece in _UNITS or piece.lower() in _SHORT_WORDS:
             raise Odd
+        else:
+            single.extend(piece)
     return single
 
 

@@ -61,6 +61,8 @@ def _is_open(a: Reading, b: Reading) -> bool:
     """True if `a` is to be solved first, or something that `b` may write in another way."""
     if a.has_relations and (b.has_relations or b.has_groups):
         return True
+    if "i" in a.symbols.letters and b.has_groups:
+        return True  # 2i + 3j and 2 + 3i may be the point (2, 3)
     if "" in a.names and a.symbols.letters:
         # An equation of several letters has no number for a solution, but x + y = 5 may tell x + y.
         return bool(len(a.symbols.letters) == 1 or b.symbols.letters or b.names)

@@ -19,7 +19,7 @@ _OPPOSITES = (
 )
 # Words that name a number, a unit or a function, or say that there is nothing to name.
 _NUMBERLIKE = re.compile(
-    r"zero|one|once|two|twi|thr|thi|four|fi[fv]|six|seven|eig|nin|ten|elev|twel|twen|hun|thou|mil"
+    r"[ivxlcdm]+$|zero|fir|sec|mid|coup|deca|div|conv|unb|cannot|does|imp|one|once|two|twi|thr|thi|four|fi[fv]|six|seven|eig|nin|ten|elev|twel|twen|hun|thou|mil"
     r"|bil|half|halv|quar|do[zu]|pair|sing|no|nil|nul|neither|never|inf|und|dne|nan|all|any|every"
     r"|emp|pi|tau|uni|e$|max|min|sin|cos|tan|log|ln|exp|sqrt|deg|per|cm|mm|km|kg|mg|ml",
 )
