@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.cli import check_data, demo, doctor, report, rescore, score, serve, train, up
+from trimtab.cli import (
+    check_data,
+    check_reward,
+    demo,
+    doctor,
+    report,
+    rescore,
+    score,
+    serve,
+    train,
+    up,
+)
 from trimtab.cli.console import output
 
 PLUGIN_GROUP = "trimtab.commands"
@@ -29,7 +40,18 @@ def create_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for module in (demo, train, up, serve, score, check_data, rescore, report, doctor):
+    for module in (
+        demo,
+        train,
+        up,
+        serve,
+        score,
+        check_data,
+        check_reward,
+        rescore,
+        report,
+        doctor,
+    ):
         module.register(app)
     for point in entry_points(group=PLUGIN_GROUP):
         try:

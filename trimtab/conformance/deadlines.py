@@ -1,0 +1,102 @@
+"""Calls whose deadline comes before their work is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trimtab.common.v1.outcome_pb2 import OUTCOME_TIMED_OUT, OUTCOME_UNAVAILABLE
+from trimtab.conformance.model import Broken, Level, NotJudged, check
+from trimtab.conformance.peer import Peer, Refused
+from trimtab.conformance.verdicts import is_judged, is_same, shown
+from trimtab.reward.v1 import reward_pb2
+
+_BEFORE = "Answers before the call's deadline: items still running are then TIMED_OUT, items not "
+_ATTEMPTS = 3
+_LOOKED_AT = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Hurried:
+    """A large batch that had little time."""
+
+    items: list[reward_pb2.ScoreItem]
+    """What was sent."""
+    results: dict[str, reward_pb2.ScoreResult]
+    """What came, by id."""
+
+    @property
+    def cut_count(self) -> int:
+        """Items that the deadline cut."""
+        cut = (OUTCOME_TIMED_OUT, OUTCOME_UNAVAILABLE)
+        return sum(result.outcome in cut for result in self.results.values())
+
+
+async def _hurried(peer: Peer) -> Hurried:
+    """A batch that was answered in time; asks again if the machine was too busy the first time."""
+    scale = peer.options.scale
+    for attempt in range(1, _ATTEMPTS + 1):
+        items = peer.items.hard(min(scale.hurried_items, peer.max_items))
+        try:
+            return Hurried(items, await peer.answers(items, timeout_s=scale.hurried_s))
+        except Refused as refused:
+            if refused.code != "DEADLINE_EXCEEDED" or attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+@check(
+    "deadline",
+    level=Level.REQUIRED,
+    contract=f"{_BEFORE}begun UNAVAILABLE.",
+    mend="Read the call's deadline (`context.time_remaining()` in Python), stop a little before "
+    "it, and answer what is unfinished with TIMED_OUT or UNAVAILABLE.",
+)
+async def deadline(peer: Peer) -> str:
+    """Gives a large batch little time."""
+    scale = peer.options.scale
+    try:
+        hurried = await _hurried(peer)
+    except Refused as refused:
+        if refused.code != "DEADLINE_EXCEEDED":
+            raise
+        raise Broken(
+            f"{min(scale.hurried_items, peer.max_items)} items with {scale.hurried_s:g} s: no "
+            f"answer, {_ATTEMPTS} times"
+        ) from refused
+    text = f"{len(hurried.items)} items with {scale.hurried_s:g} s"
+    if not hurried.cut_count:
+        return f"{text}: all were done in time, nothing had to be cut"
+    return f"{text}: answered, {hurried.cut_count} of them cut"
+
+
+@check(
+    "cut-is-no-zero",
+    level=Level.REQUIRED,
+    contract="all others carry none and make the sample invalid",
+    mend="Never answer an item that was not judged to its end with INCORRECT or another outcome "
+    "that carries a reward: the run would learn from it.",
+)
+async def cut_is_no_zero(peer: Peer) -> str:
+    """Judges the last items of a batch with little time again, each with enough."""
+    try:
+        hurried = await _hurried(peer)
+    except Refused as refused:
+        raise NotJudged(f"no answer under a short deadline: {refused}") from refused
+    judged = [item for item in hurried.items if is_judged(hurried.results[item.id])]
+    if not judged:
+        return f"none of {len(hurried.items)} items got a reward"
+    looked_at = judged[-_LOOKED_AT:]
+    patient = await peer.answers(looked_at)
+    again = await peer.answers(looked_at)
+    for item in looked_at:
+        if not is_same(patient[item.id], again[item.id]):
+            raise NotJudged("the same item gets different rewards: see same-verdict")
+        if not is_same(hurried.results[item.id], patient[item.id]):
+            raise Broken(
+                f"{shown(hurried.results[item.id])} under a short deadline, "
+                f"{shown(patient[item.id])} with time enough"
+            )
+    return f"{len(looked_at)} items have the same reward with little time and with enough"
+
+
+CHECKS = (deadline, cut_is_no_zero)
