@@ -13,7 +13,6 @@ from trimtab.reward.v1 import reward_pb2
 
 _CALL_ITEMS = 8
 _POLL_S = 0.02
-_RISE_S = 3.0
 _FULL = "a full queue (RESOURCE_EXHAUSTED, the latter with a retry delay)"
 
 
@@ -25,12 +24,15 @@ _FULL = "a full queue (RESOURCE_EXHAUSTED, the latter with a retry delay)"
 )
 async def parallel_calls(peer: Peer) -> str:
     """Sends different items under the same ids in many calls at once."""
-    calls = [peer.items.plain(_CALL_ITEMS) for _ in range(peer.options.scale.parallel_calls)]
-    alone, again = [], []
+    calls, alone, again = [], [], []
     # One after the other first: what the right answers are only the server knows.
-    for items in calls:
+    for number in range(peer.options.scale.parallel_calls):
+        items = peer.items.plain(_CALL_ITEMS)
+        # Neighbouring calls differ in every verdict, or mixing them up would not show.
+        items = items[number % _CALL_ITEMS :] + items[: number % _CALL_ITEMS]
         for index, item in enumerate(items):
             item.id = str(index)
+        calls.append(items)
         alone.append(await peer.answers(items))
         again.append(await peer.answers(items))
     together = await asyncio.gather(
@@ -43,7 +45,7 @@ async def parallel_calls(peer: Peer) -> str:
             raise outcome
         if isinstance(outcome, BaseException):
             raise outcome
-        if [result.id for result in outcome] != [item.id for item in items]:
+        if sorted(result.id for result in outcome) != sorted(item.id for item in items):
             raise Broken(f"call {number} of {len(calls)} got results that do not match its items")
         for result in outcome:
             first, second = alone[number][result.id], again[number][result.id]
@@ -81,7 +83,7 @@ async def cancelled_work(peer: Peer) -> str:
         raise NotJudged("GetInfo does not answer: see get-info")
     call = _begin(peer)
     try:
-        peak = await _until(peer, least=before + _CALL_ITEMS, within_s=_RISE_S)
+        peak = await _until(peer, least=before + _CALL_ITEMS, within_s=peer.options.scale.rise_s)
     finally:
         await _cancel(call)
     if peak is None:

@@ -21,6 +21,8 @@ class Scale:
     """Calls at once that must not be mixed up."""
     cancelled_items: int = 5_000
     """Items of the call that is cancelled."""
+    rise_s: float = 3.0
+    """How long to wait until GetInfo tells of its work."""
     flood_calls: int = 64
     """Calls at once that are to overload the server."""
     flood_items: int = 1_000

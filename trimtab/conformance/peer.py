@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,6 +81,7 @@ class Peer:
         """Calls that failed, in order."""
         self.where = ""
         """The check that runs."""
+        self._has_stream: bool | None = None
         self.channel = open_channel(options.target, tls=options.tls)
         """For the services beside RewardService."""
         self.stub = RewardServiceStub(self.channel)
@@ -143,7 +145,7 @@ class Peer:
         request_id: str = "",
         is_matched: bool = True,
     ) -> list[reward_pb2.ScoreResult]:
-        """The results of a call; without `is_matched` the laws of whole batches look away.
+        """The results of a call; without `is_matched` the laws do not compare them with the items.
 
         Raises:
             Refused: the call failed.
@@ -157,7 +159,7 @@ class Peer:
         if is_matched:
             self.laws.note_batch(items, results, self.where)
         else:
-            self.laws.note_results(items, results, self.where)
+            self.laws.note_results([], results, self.where)
         return results
 
     async def answers(
@@ -181,7 +183,7 @@ class Peer:
 
     async def stream(
         self, requests: AsyncIterator[Sequence[reward_pb2.ScoreItem]]
-    ) -> AsyncIterator[Sequence[reward_pb2.ScoreResult]]:
+    ) -> AsyncGenerator[Sequence[reward_pb2.ScoreResult]]:
         """The results of a stream, message by message.
 
         Raises:
@@ -189,20 +191,33 @@ class Peer:
             NotJudged: the server has none.
         """
 
-        async def messages() -> AsyncIterator[reward_pb2.ScoreStreamRequest]:
-            async for items in requests:
-                yield reward_pb2.ScoreStreamRequest(items=items)
-
-        call: Any = self.stub.ScoreStream(messages(), timeout=self.options.timeout_s)
+        if self._has_stream is None:
+            self._has_stream = await self._asked_for_stream()
+        if not self._has_stream:
+            raise NotJudged("the server has no ScoreStream")
+        call: Any = self.stub.ScoreStream(timeout=self.options.timeout_s)
+        writing = asyncio.create_task(_write(call, requests))
         try:
-            async for response in call:
+            while (response := await call.read()) is not aio.EOF:
                 yield response.results
         except aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                raise NotJudged("the server has no ScoreStream") from error
             raise self._refused(error) from error
         finally:
+            writing.cancel()
             call.cancel()
+            await asyncio.wait({writing})
+
+    async def _asked_for_stream(self) -> bool:
+        # Asked without a message: writing to a call that has ended looks like an INTERNAL error.
+        call: Any = self.stub.ScoreStream(timeout=self.options.timeout_s)
+        try:
+            await call.done_writing()
+            await call.read()
+        except aio.AioRpcError as error:
+            return error.code() is not grpc.StatusCode.UNIMPLEMENTED
+        finally:
+            call.cancel()
+        return True
 
     async def load(self) -> int | None:
         """Items that the server says it judges or holds; None: it does not say."""
@@ -239,3 +254,11 @@ class Peer:
         trace: TracebackType | None,
     ) -> None:
         await self.channel.close()
+
+
+async def _write(call: Any, requests: AsyncIterator[Sequence[reward_pb2.ScoreItem]]) -> None:
+    """Sends everything; stops where the server has ended the stream, which the reader tells."""
+    with contextlib.suppress(aio.AioRpcError, asyncio.InvalidStateError):
+        async for items in requests:
+            await call.write(reward_pb2.ScoreStreamRequest(items=items))
+        await call.done_writing()

@@ -57,11 +57,14 @@ async def reused_request_id(peer: Peer) -> str:
     request_id = peer.items.request_id()
     await peer.answers(items, request_id=request_id)
     try:
-        got = await peer.answers(swapped, request_id=request_id)
+        results = await peer.score(swapped, request_id=request_id, is_matched=False)
     except Refused as refused:
         if refused.code in ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS"):
             return f"refused: {refused.code} {refused.reason}".strip()
         raise
+    got = {result.id: result for result in results}
+    if got.keys() != wanted.keys():
+        raise Broken(f"{len(got)} results that do not match {len(wanted)} items")
     if not _is_same_throughout(wanted, got) and _is_same_throughout(
         wanted, await peer.answers(swapped)
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 from trimtab.conformance.model import Broken, Level, NotJudged, check
 from trimtab.conformance.peer import Peer, Refused
@@ -85,9 +86,10 @@ async def stream_early(peer: Peer) -> str:
 
     found: list[str] = []
     try:
-        async for results in peer.stream(requests()):
-            found += [result.id for result in results]
-            answered.set()
+        async with aclosing(peer.stream(requests())) as parts:
+            async for results in parts:
+                found += [result.id for result in results]
+                answered.set()
     except Refused as refused:
         if refused.code != "DEADLINE_EXCEEDED":
             raise
@@ -125,8 +127,9 @@ async def _all(peer: Peer, messages: Sequence[Items]) -> list[reward_pb2.ScoreRe
             yield message
 
     results: list[reward_pb2.ScoreResult] = []
-    async for part in peer.stream(requests()):
-        results += part
+    async with aclosing(peer.stream(requests())) as parts:
+        async for part in parts:
+            results += part
     peer.laws.note_results([item for message in messages for item in message], results, peer.where)
     return results
 

@@ -67,7 +67,7 @@ def test_wrong_usage_is_status_2(tmp_path: Path) -> None:
 
 def test_every_command_is_listed_and_has_an_example(tmp_path: Path) -> None:
     overview = trimtab("--help", cwd=tmp_path).stdout
-    for command in ("demo", "train", "up", "serve", "score", "report", "doctor"):
+    for command in ("demo", "train", "up", "serve", "score", "check-reward", "report", "doctor"):
         assert command in overview
         words = [command, "reward"] if command == "serve" else [command]
         assert "Example: trimtab" in trimtab(*words, "--help", cwd=tmp_path).stdout
