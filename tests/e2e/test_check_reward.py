@@ -128,7 +128,7 @@ def test_a_case_that_does_not_hold_is_named(tmp_path: Path, line: str, problem: 
         (["--only", "order"], "--only: no check is named 'order'; there are get-info, "),
         (["--cases", "gone.jsonl"], "gone.jsonl: cannot be read"),
         (["--tls-cert", "mine.pem"], "--tls-cert and --tls-key come together"),
-        (["--tls-ca", "gone.pem"], "cannot read gone.pem"),
+        (["--tls-ca", "gone.pem"], "tls: cannot read gone.pem"),
     ],
 )
 def test_wrong_usage_is_status_2(tmp_path: Path, options: list[str], problem: str) -> None:
