@@ -19,7 +19,7 @@ MIN_MARGIN_S = 0.02
 """Least time between the answer and the call's deadline."""
 MARGIN_SHARE = 0.05
 """The same as a share of the call's time; the larger one counts."""
-_MARGIN_PER_ITEM_S = 20e-6  # to write the results
+_MARGIN_PER_ITEM_S = 40e-6  # to write the results
 _TURN_S = 0.005  # how long one call may hold the event loop
 
 
