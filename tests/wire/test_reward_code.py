@@ -29,6 +29,9 @@ VERIFIERS = {
     "code": {"type": "code", "timeout_s": 2, "max_output_bytes": 100_000},
     "share": {"type": "code", "timeout_s": 0.5, "partial": True},
     "near": {"type": "code", "float_tolerance": 1e-6},
+    "math": {"type": "math"},
+    "tags": {"type": "format", "think_tags": "required"},
+    "both": {"type": "composite", "parts": {"code": {}, "tags": {"weight": 0.5}}},
 }
 SQUARES = json.dumps({"inputs": ["1", "2", "3"], "outputs": ["1", "4", "9"]})
 CALLS = "assert f(1) == 1\nassert f(2) == 4\nassert f(3) == 9"
@@ -270,6 +273,22 @@ def test_neighbours_of_programs_that_fail_are_judged(server: RewardServer) -> No
     items = [item(str(index), bad if index % 4 == 0 else good, SQUARES) for index in range(12)]
     results = server.score(*items, timeout_s=60)
     assert [outcome_of(result) for result in results] == ["INCORRECT", *["CORRECT"] * 3] * 3
+
+
+def test_programs_and_formulas_share_a_stream(server: RewardServer) -> None:
+    good = fenced("print(int(input()) ** 2)")
+    items = [item(f"code {n}", good + "\n" * n, SQUARES) for n in range(10)]
+    items += [item(f"math {n}", rf"\boxed{{{n}+x}}", f"x+{n}", verifier="math") for n in range(10)]
+    requests = [reward_pb2.ScoreStreamRequest(items=[asked]) for asked in items]
+    replies = server.stub.ScoreStream(iter(requests), timeout=TIMEOUT_S)
+    outcomes = {result.id: outcome_of(result) for reply in replies for result in reply.results}
+    assert outcomes == {asked.id: "CORRECT" for asked in items}
+
+
+def test_a_program_can_be_part_of_a_composite(server: RewardServer) -> None:
+    response = "<think>Easy.</think>" + fenced("print(int(input()) ** 2)")
+    [result] = server.score(item("1", response, SQUARES, verifier="both"))
+    assert (outcome_of(result), result.reward) == ("CORRECT", 1.5)
 
 
 SLEEPER = fenced("import time\ntime.sleep(1)\nprint(int(input()) ** 2)")
