@@ -18,6 +18,7 @@ Entry: TypeAlias = list[Values]
 """One thing that is listed: the values of the formulas that are said to equal it."""
 
 _PLUS_AND_MINUS: tuple[Ball, Ball] = ((1.0, 0.0), (-1.0, 0.0))
+_ORDERED = frozenset({"()", "(]", "[)", "[]", "matrix"})
 _NOTHING_OPEN: Points = (Setting({}),)
 
 
@@ -80,6 +81,19 @@ class Reading:
     def has_groups(self) -> bool:
         """True if something is in brackets that list."""
         return any(isinstance(part, Group) for part in self.parts)
+
+    @property
+    def is_tuple(self) -> bool:
+        """True for one list of formulas in brackets that keep the order."""
+        [first, *others] = self.parts
+        return (
+            not others
+            and isinstance(first, Group)
+            and first.brackets in _ORDERED
+            and all(isinstance(part, Value) for part in first.parts)
+            and len(self.leaves) > 1
+            and Doubt.SIGN not in self.symbols.doubts
+        )
 
     @cached_property
     def size(self) -> int:

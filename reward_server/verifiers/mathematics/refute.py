@@ -42,7 +42,7 @@ def _differ(a: Reading, b: Reading, max_steps: int) -> bool:
         return False
     is_union = a.is_union or b.is_union
     if not is_union and a.constants is not None and b.constants is not None:
-        return _lists_differ(a.constants, b.constants)
+        return _entries_of_differ(a, b, a.constants, b.constants)
     if _are_families(a, b):
         return False
     try:
@@ -54,7 +54,18 @@ def _differ(a: Reading, b: Reading, max_steps: int) -> bool:
     if is_union and a.has_groups and b.has_groups:
         is_plain = len(ways) == 1 and not a.symbols.letters and not b.symbols.letters
         return is_plain and _unions_differ(a, b, *ways[0])
-    return all(_lists_differ(a.entries(one), b.entries(other)) for one, other in ways)
+    return all(_entries_of_differ(a, b, a.entries(one), b.entries(other)) for one, other in ways)
+
+
+def _entries_of_differ(
+    a: Reading, b: Reading, ours: Sequence[Entry], theirs: Sequence[Entry]
+) -> bool:
+    """Whether one lists what the other does not, or both are tuples that differ at some place."""
+    if _lists_differ(ours, theirs):
+        return True
+    if not (a.is_tuple and b.is_tuple and len(ours) == len(theirs)):
+        return False
+    return any(_entries_differ(x, y) for x, y in zip(ours, theirs, strict=True))
 
 
 def _is_open(a: Reading, b: Reading) -> bool:

@@ -142,3 +142,16 @@ def test_the_version_names_type_revision_and_options() -> None:
     assert kind == "math-2"
     assert len(digest) == 8
     assert MathVerifier({"strip_thinking": True}).version == VERIFIER.version
+
+
+def test_what_differs_within_a_tolerance_is_left_to_the_worker() -> None:
+    tolerant = MathVerifier({"relative_tolerance": 0.01})
+    exact = MathVerifier({"percent": "unit"})
+    for answer in ("101", r"100\sqrt{1.01}", "100.5"):
+        item = Item(id="1", response=rf"\boxed{{{answer}}}", references=("100",))
+        assert isinstance(tolerant.quick(item), Question)
+    for answer in ("101", r"101\sqrt{3}"):
+        item = Item(id="1", response=rf"\boxed{{{answer}}}", references=("100",))
+        assert isinstance(exact.quick(item), Verdict)
+    assert graded(r"\boxed{101}", "100", verifier=tolerant).outcome is Outcome.CORRECT
+    assert graded(r"\boxed{102}", "100", verifier=tolerant).outcome is Outcome.INCORRECT

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reward_server.verifiers.extract import last_box
-from reward_server.verifiers.math import readable
 from reward_server.verifiers.mathematics.decide import decide
+from reward_server.verifiers.mathematics.references import readable
 from reward_server.verifiers.mathematics.refute import refute
 from reward_server.verifiers.mathematics.written import written
 
