@@ -331,6 +331,14 @@ def test_sigterm_lets_running_calls_end_and_takes_no_more() -> None:
             running.call("/slime", {"response": "7", "label": 7})
 
 
+def test_health_tells_balancers_before_calls_are_refused() -> None:
+    with running_http_server("drain_delay_s=3", "workers=1") as running:
+        running.grpc.process.send_signal(signal.SIGTERM)
+        eventually(lambda: running.call("/healthz", method="GET").status == 503)
+        assert running.call("/slime", {"response": "7", "label": 7}).body == 1.0
+        assert running.grpc.process.wait(TIMEOUT_S) == 0
+
+
 def refused_start(*settings: str, program: str = "") -> str:
     """What a server says that does not start."""
     command = (
