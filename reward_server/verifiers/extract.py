@@ -153,6 +153,10 @@ def final_answer(text: str) -> str | None:
             return statement
         if _OPEN_CHOICE.search(statement):
             return statement[:_MAX_BARE_CHARS]
+        first = _NUMBER.match(statement)
+        # "42, which is 6 times 7" says 42, but "6 times 7 = 42" and "the largest $n$ is 42" too.
+        if first and "=" not in statement:
+            return first.group()
         return _last_formula(statement) or statement[:_MAX_BARE_CHARS]
     bare = text.strip()
     if bare and len(bare) <= _MAX_BARE_CHARS and not _WORD.search(bare) and "$" not in bare:

@@ -15,7 +15,7 @@ from reward_server.verifiers.symbolic.arithmetic import (
     parts_of,
     raised,
 )
-from reward_server.verifiers.symbolic.cursor import Cursor
+from reward_server.verifiers.symbolic.calculus import Calculus
 from reward_server.verifiers.symbolic.functions import (
     FUNCTIONS,
     INVERSES,
@@ -48,7 +48,7 @@ from reward_server.verifiers.symbolic.vocabulary import (
 _NOTHING = (Token("end", ""), Token("end", ""))
 
 
-class Atoms(Cursor):
+class Atoms(Calculus):
     """Reads one atom."""
 
     def _number(self, token: Token) -> Any:
@@ -109,14 +109,19 @@ class Atoms(Cursor):
         while self._accept("'"):
             name += "'"
         if self._is_call(name):
-            self._take()
+            braced = self._accept("{") is not None
+            self._expect("(")
             arguments = [arithmetic(part) for part in parts_of(self._answer())]
             self._expect(")")
+            if braced:
+                self._expect("}")
             return unknown(name)(*arguments)
         return Symbol(name)
 
     def _is_call(self, name: str) -> bool:
         """Whether a letter is a function here: f(...), and P(A), I(0), y(0) but not x(x+1)."""
+        if name[0] in "fgh" and self._next.text == "{":
+            return self._tokens[self._at + 1].text == "("
         if self._next.text != "(":
             return False
         if name[0] in "fgh":
@@ -175,8 +180,11 @@ class Atoms(Cursor):
 
     def _command(self, name: str) -> Any:
         if name == "frac":
-            above = operand(self._argument())
-            return over(above, operand(self._argument()))
+            return self._fraction()
+        if name in ("sum", "prod"):
+            return self._series(name)
+        if name in ("int", "lim"):
+            return self._integral() if name == "int" else self._limit()
         if name == "sqrt":
             return self._root()
         if name in ("log", "lg"):
@@ -196,11 +204,18 @@ class Atoms(Cursor):
             return I
         if name in ("ldots", "dots", "cdots"):
             return DOTS
-        if name in ("emptyset", "varnothing"):
-            return Constant("empty")
+        if name in ("emptyset", "varnothing", "otherwise"):
+            return Constant("empty" if name != "otherwise" else name)
         if name in ("mathbb", "Bbb"):
             return self._number_set()
         return self._named(name)
+
+    def _fraction(self) -> Any:
+        above = operand(self._argument())
+        below = operand(self._argument())
+        if above == Symbol("d") and (derivative := self._derivative(below)) is not None:
+            return derivative
+        return over(above, below)
 
     def _named(self, name: str) -> Any:
         if name in GREEK:

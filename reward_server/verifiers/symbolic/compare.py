@@ -14,6 +14,7 @@ from sympy import Expr, MatrixBase, Rational, S
 from reward_server.verifiers.mathematics.policy import Policy
 from reward_server.verifiers.symbolic import samples
 from reward_server.verifiers.symbolic.equations import (
+    as_product,
     difference,
     letters,
     pairs,
@@ -31,7 +32,7 @@ from reward_server.verifiers.symbolic.labels import (
     near,
     unrolled,
 )
-from reward_server.verifiers.symbolic.sets import as_set, equal
+from reward_server.verifiers.symbolic.sets import as_set, equal, same_solutions
 from reward_server.verifiers.symbolic.shapes import (
     DEGREE,
     PERCENT,
@@ -59,6 +60,10 @@ class Comparer:
     def same(self, gold: Shape, found: Shape) -> bool | None:
         """Whether the answer `found` is the reference `gold`."""
         gold, found = unrolled(gold), unrolled(found)
+        if _is_equation(gold) and (product := as_product(found)):
+            found = product
+        elif _is_equation(found) and (product := as_product(gold)):
+            gold = product
         if gold == found:
             return True
         if isinstance(gold, Relation) or isinstance(found, Relation):
@@ -326,10 +331,16 @@ class Comparer:
         a, b = as_set(gold), as_set(found)
         if a is not None and b is not None and letters(gold) == letters(found):
             return equal(a, b)
+        if (solved := same_solutions(gold, found)) is not None:
+            return solved
         golds, founds = pairs(gold), pairs(found)
         if len(golds) != len(founds):
             return None
         return all_of(partial(same_inequality, a, b) for a, b in zip(golds, founds, strict=True))
+
+
+def _is_equation(shape: Shape) -> bool:
+    return isinstance(shape, Relation) and shape.operators == ("=",)
 
 
 def _terminates(expr: Expr) -> bool:

@@ -8,7 +8,7 @@ import sympy
 from sympy import Expr
 
 from reward_server.verifiers.symbolic import samples
-from reward_server.verifiers.symbolic.shapes import Relation, Shape, Value
+from reward_server.verifiers.symbolic.shapes import Listing, Relation, Shape, Union, Value
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
@@ -67,3 +67,22 @@ def same_inequality(gold: tuple[str, Shape, Shape], found: tuple[str, Shape, Sha
     if gold[0] == "!=":
         return True
     return samples.is_positive(ratio)
+
+
+def as_product(shape: Shape) -> Relation | None:
+    """`x = 1 or x = 2` as the equation of the product; None if it is not of that form."""
+    bare = isinstance(shape, Listing) and not shape.opening
+    joined = isinstance(shape, Union) and shape.operator == "cup"
+    if not (bare or joined) or not isinstance(shape, Listing | Union):
+        return None
+    product: Expr = sympy.S.One
+    for part in shape.parts:
+        if not isinstance(part, Relation) or part.operators != ("=",):
+            return None
+        factor = difference(part.sides[0], part.sides[1])
+        if factor is None:
+            return None
+        product *= factor
+    if len(product.free_symbols) != 1:
+        return None
+    return Relation(("=",), (Value(product), Value(sympy.S.Zero)))

@@ -30,6 +30,7 @@ from reward_server.verifiers.symbolic.shapes import (
 from reward_server.verifiers.symbolic.vocabulary import (
     ACCENTS,
     CLOSING,
+    FACTORS,
     FONTS,
     GREEK,
     OVER,
@@ -59,6 +60,12 @@ class Expressions(Atoms):
                 return Value(shape.expr, *decimal)
         return shape
 
+    def _plain_sum(self) -> Shape:
+        return self._sum()
+
+    def _product(self) -> Any:
+        return self._term()
+
     def _term(self) -> Any:
         found = self._factor()
         while True:
@@ -84,6 +91,8 @@ class Expressions(Atoms):
 
     def _starts_factor(self) -> bool:
         token = self._next
+        if self._at_differential():
+            return False
         if token.kind == "number":
             # "4 2" is no product.
             return self._tokens[self._at - 1].kind != "number"
@@ -94,11 +103,7 @@ class Expressions(Atoms):
         if token.kind != "command":
             return False
         name = token.text[1:]
-        return (
-            name in FUNCTIONS or name in GREEK or name in FONTS or name in ACCENTS
-            or name in ("frac", "sqrt", "pi", "infty", "log", "lg", "binom", "lfloor", "lceil",
-                        "lvert", "begin", "imath", "mathbb", "cdots", "ldots", "dots", "cbrt")
-        )  # fmt: skip
+        return any(name in names for names in (FUNCTIONS, GREEK, FONTS, ACCENTS, FACTORS))
 
     def _factor(self) -> Any:
         self._depth += 1

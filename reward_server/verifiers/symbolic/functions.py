@@ -9,12 +9,14 @@ from typing import Any
 
 import sympy
 from sympy import Expr, Function, Integer, Pow, Rational, S
+from sympy.core.function import AppliedUndef
 
 from reward_server.verifiers.symbolic.shapes import DEGREE, Unreadable
 
 _MAX_POWER_BITS = 60_000
 _MAX_FACTORIAL = 6_000
 _MAX_CHOICE = 20_000
+_OPAQUE = "opaque "
 _TRIGONOMETRIC = ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth")
 
 
@@ -96,3 +98,14 @@ def choose(above: Expr, below: Expr) -> Expr:
 def unknown(name: str) -> Callable[..., Any]:
     """A function that nothing is known of."""
     return Function(re.sub(r"\W", "_", name))  # type: ignore[no-any-return]
+
+
+def opaque(name: str, *arguments: Expr) -> Expr:
+    """Something that is equal to what has equal parts, and of which no more is claimed."""
+    applied: Expr = Function(f"{_OPAQUE}{name}")(*arguments)
+    return applied
+
+
+def is_opaque(expr: Expr) -> bool:
+    """Whether something opaque is in it."""
+    return any(part.func.__name__.startswith(_OPAQUE) for part in expr.atoms(AppliedUndef))

@@ -19,10 +19,13 @@ from reward_server.verifiers.symbolic.shapes import (
 )
 from reward_server.verifiers.symbolic.tokens import Token, tokenize
 from reward_server.verifiers.symbolic.vocabulary import (
+    LOGIC,
     RELATIONS,
     SEPARATORS,
     SETS,
 )
+
+_ENDS_CELL = frozenset({"&", "\\\\", r"\end"})
 
 
 def read(text: str, reading: Reading) -> Shape:
@@ -63,14 +66,26 @@ class _Reader(Expressions):
 
     def _answer(self) -> Shape:
         """Parts between commas."""
-        parts = [self._relation()]
+        parts = [self._logic()]
         while self._next.text in SEPARATORS:
             while self._next.text in SEPARATORS:
                 self._take()
-            if self._next.kind == "end":
+            if self._next.kind == "end" or self._next.text in _ENDS_CELL:
                 break
-            parts.append(self._relation())
+            parts.append(self._logic())
         return parts[0] if len(parts) == 1 else Listing("", "", tuple(parts))
+
+    def _logic(self) -> Shape:
+        """Relations joined by `or` and `and`, which join what they allow."""
+        shape = self._relation()
+        while self._next.text in LOGIC:
+            operator = LOGIC[self._take().text]
+            other = self._relation()
+            if isinstance(shape, Union) and shape.operator == operator:
+                shape = replace(shape, parts=(*shape.parts, other))
+            else:
+                shape = Union(operator, (shape, other))
+        return shape
 
     def _relation(self) -> Shape:
         function = self._function_head()

@@ -12,8 +12,10 @@ from typing import Any
 
 import mpmath
 import sympy
-from sympy import Expr, Integer, Rational, Symbol
+from sympy import Expr, Integer, Pow, Rational, Symbol
 from sympy.core.function import AppliedUndef
+
+from reward_server.verifiers.symbolic.functions import is_opaque
 
 DIGITS = 80
 _CLOSE = mpmath.mpf(10) ** -60
@@ -43,6 +45,12 @@ def same(left: Expr, right: Expr) -> bool | None:
         return True
     if left.is_Rational and right.is_Rational:
         return False
+    verdict = _sampled(left, right)
+    # An integral may well be worth what a formula without one is worth.
+    return None if verdict is False and (is_opaque(left) or is_opaque(right)) else verdict
+
+
+def _sampled(left: Expr, right: Expr) -> bool | None:
     left, right = _plain_functions(left), _plain_functions(right)
     symbols = sorted(left.free_symbols | right.free_symbols, key=str)
     if not symbols:
@@ -60,7 +68,8 @@ def proportional(left: Expr, right: Expr) -> Any:
         above, below = _value(left, values), _value(right, values)
         if above is None or below is None or _is_noise(below) or _is_noise(above):
             continue
-        ratios.append(above / below)
+        with mpmath.workdps(DIGITS):
+            ratios.append(above / below)
     if len(ratios) < _MIN_POINTS or not all(close(ratio, ratios[0]) for ratio in ratios[1:]):
         return None
     return ratios[0]
@@ -73,8 +82,9 @@ def number(expr: Expr) -> Any:
 
 def close(left: Any, right: Any) -> bool:
     """Whether two values agree to 60 digits."""
-    scale = max(abs(left), abs(right))
-    return bool(abs(left - right) <= scale * _CLOSE)
+    with mpmath.workdps(DIGITS):
+        scale = max(abs(left), abs(right))
+        return bool(abs(left - right) <= scale * _CLOSE)
 
 
 def is_positive(value: Any) -> bool:
@@ -94,14 +104,23 @@ def _agree(left: Expr, right: Expr, symbols: Sequence[Symbol]) -> bool | None:
             if not all(isinstance(value, mpmath.mpf) for value in pair):
                 complex_pairs.append(pair)
                 continue
-            if not close(*pair):
+            if close(*pair):
+                real += 1
+            elif _is_at_home(left, values) and _is_at_home(right, values):
                 return False
-            real += 1
         if real >= _MIN_POINTS:
             return True
     if len(complex_pairs) < _MIN_POINTS:
         return None
     return all(close(*pair) for pair in complex_pairs)
+
+
+def _is_at_home(expr: Expr, values: dict[Symbol, Rational]) -> bool:
+    """Whether every root and logarithm in it is taken of something that is not negative."""
+    arguments = [part.args[0] for part in expr.atoms(sympy.log)]
+    arguments += [part.base for part in expr.atoms(Pow) if not part.exp.is_Integer]
+    found = [_value(argument, values) for argument in arguments if argument.free_symbols]
+    return all(isinstance(value, mpmath.mpf) and value >= 0 for value in found)
 
 
 def _points(
@@ -128,18 +147,19 @@ def _value(expr: Expr, values: dict[Symbol, Rational] | None = None) -> Any:
     real, imaginary = found.as_real_imag()
     if not (real.is_Number and imaginary.is_Number and real.is_finite and imaginary.is_finite):
         return None
-    above, beside = _mpf(real), _mpf(imaginary)
-    if beside == 0 or abs(beside) < abs(above) * _CLOSE:
-        return above
-    return mpmath.mpc(above, beside)
+    # mpmath rounds to its working precision whatever it makes.
+    with mpmath.workdps(DIGITS):
+        above, beside = _mpf(real), _mpf(imaginary)
+        if beside == 0 or abs(beside) < abs(above) * _CLOSE:
+            return above
+        return mpmath.mpc(above, beside)
 
 
 def _mpf(number_: Any) -> Any:
     # A number of one bit is what sympy has left when everything cancels: it is zero.
     if getattr(number_, "_prec", 53) <= 1:
         return mpmath.mpf(0)
-    with mpmath.workdps(DIGITS):
-        return mpmath.mpf(number_._to_mpmath(270))
+    return mpmath.mpf(number_._to_mpmath(270))
 
 
 def _is_noise(value: Any) -> bool:

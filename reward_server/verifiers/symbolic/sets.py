@@ -18,6 +18,8 @@ _NAMED = {
     "R": sympy.S.Reals, "Z": sympy.S.Integers, "N": sympy.S.Naturals, "empty": sympy.S.EmptySet,
     "Q": sympy.S.Rationals,
 }  # fmt: skip
+_SYMPY = {"<": sympy.Lt, ">": sympy.Gt, "<=": sympy.Le, ">=": sympy.Ge, "!=": sympy.Ne}
+_MAX_DEGREE = 4
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!=", "=": "="}
 
 
@@ -111,3 +113,32 @@ def _constant(shape: Shape) -> Expr | None:
     if not isinstance(shape, Value) or shape.expr.free_symbols:
         return None
     return shape.expr if shape.expr.is_extended_real else None
+
+
+def same_solutions(left: Relation, right: Relation) -> bool | None:
+    """Whether two inequalities in one letter have the same solutions; None if it is hard to say."""
+    solutions = [_solutions(relation) for relation in (left, right)]
+    if None in solutions:
+        return None
+    return equal(*solutions)
+
+
+def _solutions(relation: Relation) -> Set | None:
+    sides = [side.expr for side in relation.sides if isinstance(side, Value)]
+    letters = {letter for side in sides for letter in side.free_symbols}
+    if len(sides) != 2 or len(letters) != 1 or relation.operators[0] not in _SYMPY:
+        return None
+    [letter] = letters
+    difference = (sides[0] - sides[1]).expand()
+    degree = sympy.degree(difference, letter) if difference.is_polynomial(letter) else None
+    absolute = difference.replace(sympy.Abs, lambda inside: inside).is_polynomial(letter)
+    if not (degree is not None and degree <= _MAX_DEGREE) and not (
+        absolute and len(difference.atoms(sympy.Abs)) == 1
+    ):
+        return None
+    real = sympy.Symbol("x", real=True)
+    try:
+        condition = _SYMPY[relation.operators[0]](difference.subs(letter, real), 0)
+        return sympy.solveset(condition, real, sympy.S.Reals)
+    except (NotImplementedError, TypeError, ValueError):
+        return None

@@ -14,6 +14,7 @@ RELATIONS = {
     r"\simeq": "~", r"\in": "in", r"\leqq": "<=", r"\geqq": ">=",
 }  # fmt: skip
 SETS = {r"\cup": "cup", r"\cap": "cap", r"\setminus": "minus", r"\backslash": "minus"}
+LOGIC = {r"\vee": "cup", r"\lor": "cup", r"\wedge": "cap", r"\land": "cap"}
 SEPARATORS = frozenset({",", ";", r"\SEP"})
 TIMES = frozenset({"*", r"\cdot", r"\times", r"\ast"})
 OVER = frozenset({"/", r"\div"})
@@ -35,3 +36,7 @@ FONTS = _words(
 ACCENTS = frozenset({"overline", "bar", "vec", "hat", "tilde", "overrightarrow", "widehat"})
 NUMBER_SETS = frozenset("RZQNC")
 MATRICES = _words("matrix pmatrix bmatrix Bmatrix smallmatrix array vmatrix cases")
+FACTORS = _words(
+    "frac sqrt pi infty log lg binom lfloor lceil lvert begin imath mathbb cdots ldots dots sum "
+    "prod int lim"
+)
