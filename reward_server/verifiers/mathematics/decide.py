@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from reward_server.verifiers.mathematics.prove import prove
 from reward_server.verifiers.mathematics.refute import refute
@@ -44,11 +45,18 @@ def _decide_plain(gold: Written, found: Written) -> bool | None:
     if gold_value is not None and found_value is not None:
         if gold_value == found_value:
             return True
-        # 0.333 and 1/3 may be meant as equal; two decimals, or two fractions, may not.
-        return None if ("." in gold.tidy) != ("." in found.tidy) else False
+        return None if _is_rounded(gold, found, abs(gold_value - found_value)) else False
     if gold.choice and found.choice:
         return gold.choice == found.choice
     return True if _is_comma_for_point(gold.tidy, found.tidy) else None
+
+
+def _is_rounded(gold: Written, found: Written, difference: Fraction) -> bool:
+    """True if one may be the other cut to so many decimals, as 0.333 is 1/3."""
+    if ("." in gold.tidy) == ("." in found.tidy):
+        return False
+    places = (gold if "." in gold.tidy else found).tidy.partition(".")[2]
+    return not places.isdigit() or difference * 10 ** len(places) < 1
 
 
 def _is_choice_for_value(gold: Written, found: Written) -> bool:
