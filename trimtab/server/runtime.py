@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,6 +56,8 @@ class ServiceSpec:
     """Told True once health is SERVING, and False once it no longer is."""
     failed: Awaitable[str] | None = None
     """Completes with a reason when the service can no longer serve; the server then exits 1."""
+    health: Callable[[], Mapping[str, bool]] | None = None
+    """Further names of the health service, and whether each serves once the service is ready."""
 
 
 async def serve(spec: ServiceSpec, config: ServerConfig) -> int:
@@ -149,8 +151,11 @@ async def _set_health(
     servicer: health.aio.HealthServicer, spec: ServiceSpec, *, serving: bool
 ) -> None:
     status: Any = health_pb2.HealthCheckResponse
-    for name in ("", spec.full_name):
-        await servicer.set(name, status.SERVING if serving else status.NOT_SERVING)
+    names = {"": serving, spec.full_name: serving}
+    if spec.health is not None:
+        names |= {name: serving and holds for name, holds in spec.health().items()}
+    for name, serves in names.items():
+        await servicer.set(name, status.SERVING if serves else status.NOT_SERVING)
 
 
 def _listen(server: aio.Server, config: ServerConfig) -> str:
