@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grpc import aio
@@ -33,6 +34,7 @@ from reward_server.verifiers.code import CodeVerifier
 from reward_server.verifiers.composite import Composite
 from trimtab import __version__
 from trimtab.config.reward import RewardServerConfig
+from trimtab.config.sandbox import SandboxConfig
 from trimtab.errors import ConfigError
 from trimtab.reward.v1 import reward_pb2_grpc
 from trimtab.server.runtime import ServiceSpec
@@ -60,7 +62,12 @@ class RewardApp:
         nursery = Nursery(
             entry="reward_server.worker",
             settings={"verifiers": options, "preload": sorted(preload)},
-            jacket=Jacket(memory_bytes=config.worker_memory_bytes),
+            jacket=Jacket(
+                memory_bytes=config.worker_memory_bytes,
+                siblings=config.workers + config.slow_workers,
+                parts=config.sandbox.parts,
+                uids=_uids(config.sandbox)[0],
+            ),
         )
         workers = WorkerPool(
             nursery,
@@ -111,7 +118,14 @@ class RewardApp:
             close=self._close,
             health_changed=self._front.health_changed if self._front else None,
             failed=self._pool.broken,
+            health=self._sandbox_health,
         )
+
+    def _sandbox_health(self) -> dict[str, bool]:
+        """Whether each level is reached, by a name that health checks can ask for."""
+        reached = self._pool.fit.level
+        levels = (level for level in Level if level > Level.NONE)
+        return {f"{FULL_NAME}/sandbox/{level.name}": reached >= level for level in levels}
 
     def info(self) -> ServerInfo:
         """What this server offers and how busy it is."""
@@ -154,6 +168,14 @@ class RewardApp:
             raise ConfigError(str(error), field="workers") from error
         except Unsafe as error:
             raise ConfigError(str(error), field="sandbox.code_min_level") from error
+        fit, wanted = self._pool.fit, Level[self._config.sandbox.min_level]
+        # Where nothing runs outside the server there is nothing to lock in.
+        if self._pool.worker_count and fit.level < wanted:
+            raise ConfigError(
+                f"{wanted.name} is asked for and this system gives {fit.level.name}: "
+                f"{'; '.join(fit.lacks)}",
+                field="sandbox.min_level",
+            )
 
     async def _close(self) -> None:
         if self._front:
@@ -229,11 +251,22 @@ def _program_pool(coders: Mapping[str, CodeVerifier], config: RewardServerConfig
     nursery = Nursery(
         entry="reward_server.programs.child",
         settings={"libraries": config.program_libraries},
-        jacket=program_jacket([coder.options["memory_bytes"] for coder in coders.values()]),
+        jacket=replace(
+            program_jacket([coder.options["memory_bytes"] for coder in coders.values()]),
+            siblings=config.program_slots,
+            parts=config.sandbox.parts,
+            uids=_uids(config.sandbox)[1],
+        ),
         environment=PROGRAM_ENVIRONMENT,
     )
     min_level = Level[config.sandbox.code_min_level]
     return ProgramPool(nursery, coders, slots=config.program_slots, min_level=min_level)
+
+
+def _uids(config: SandboxConfig) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First user id and count for workers, and for programs."""
+    half = config.uid_count // 2
+    return (config.first_uid, half), (config.first_uid + half, config.uid_count - half)
 
 
 def build(config: RewardServerConfig) -> ServiceSpec:

@@ -9,17 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reward_server import frames
+from reward_server.sandbox import selftest
 from reward_server.sandbox.jacket import Jacket
 from reward_server.sandbox.levels import Fit, Level
-from reward_server.sandbox.private_dirs import remove_tree
-from reward_server.zygote import COMMAND, EVENT
+from reward_server.sandbox.private_base import PrivateBase
+from reward_server.zygote import COMMAND, EVENT, PRIVATE, TEST
 
 _START_TIMEOUT_S = 60.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -53,7 +53,7 @@ class WorkerProcess:
 
     pid: int
     fit: Fit
-    """How well its jacket sits."""
+    """How well it is locked in."""
     private_dir: Path | None
     """The only folder that it can write to; removed once it has ended."""
     reader: asyncio.StreamReader
@@ -123,9 +123,12 @@ class Nursery:
 
         `environment`: what the children have in theirs besides the few variables kept.
         """
+        self.fit = Fit(Level.NONE)
+        """How well workers are locked in, as one tried out when the zygote started."""
+        self._missing: set[str] = set()
         self._environment = dict(environment or {})
         self._settings = {"entry": entry, "settings": settings, "jacket": jacket.to_settings()}
-        self._private_base: Path | None = None
+        self._base: PrivateBase | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -146,13 +149,17 @@ class Nursery:
                     if self._listening is None or self._listening.done():
                         await self._end()
                         await self._start()
-                    return await self._fork(private_dir=private_dir)
+                    worker, missing = await self._fork(PRIVATE if private_dir else 0)
             except (asyncio.IncompleteReadError, frames.BadFrame, ConnectionError) as error:
                 raise SpawnFailed(f"a worker ended while it started: {error!r}") from error
             except OSError as error:
                 # Out of time or of descriptors: begin anew, with another zygote.
                 await self._end()
                 raise SpawnFailed(f"no worker could be started: {error!r}") from error
+            if not self._missing.issuperset(missing):
+                self.kill(worker)
+                raise SpawnFailed(f"a worker is locked in worse than the one tested: {missing}")
+            return worker
 
     def kill(self, worker: WorkerProcess) -> None:
         """Ends a worker at once, in the middle of whatever it does."""
@@ -175,9 +182,7 @@ class Nursery:
             await self._end()
 
     async def _start(self) -> None:
-        self._private_base = Path(tempfile.mkdtemp(prefix="trimtab-reward-"))
-        # Children of another user pass through to their own folders; nobody can list it.
-        self._private_base.chmod(0o711)
+        self._base = await asyncio.to_thread(PrivateBase)
         ours, theirs = socket.socketpair()
         with theirs:
             environment = {
@@ -185,7 +190,7 @@ class Nursery:
             } | self._environment
             command = [sys.executable, "-m", "reward_server.zygote"]
             self._process = subprocess.Popen(  # noqa: ASYNC220 - returns within milliseconds
-                [*command, str(theirs.fileno()), str(os.getpid())],
+                [*command, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -193,22 +198,39 @@ class Nursery:
             )
         self._control = ours
         reader, self._writer = await asyncio.open_connection(sock=ours.dup())
-        settings = {**self._settings, "private_base": str(self._private_base)}
+        settings = {**self._settings, "private_base": str(self._base.path)}
         self._writer.write(frames.encode(settings))
         await self._writer.drain()
         await reader.readexactly(EVENT.size)
         self._listening = asyncio.create_task(self._listen(reader))
+        self.fit = await self._test()
 
-    async def _fork(self, *, private_dir: bool) -> WorkerProcess:
+    async def _test(self) -> Fit:
+        """Has a child try what it must not be able to do."""
+        worker, missing = await self._fork(TEST)
+        try:
+            with selftest.targets() as targets:
+                worker.writer.write(frames.encode(targets))
+                await worker.writer.drain()
+                report = await frames.read_reply(worker.reader)
+                try:
+                    await frames.read_reply(worker.reader)
+                except asyncio.IncompleteReadError:
+                    report["succeeded"].append("exec")  # another program took its place
+        finally:
+            self.kill(worker)
+        self._missing = set(missing)
+        return selftest.judge(report["succeeded"], report["whereabouts"], missing)
+
+    async def _fork(self, asked: int) -> tuple[WorkerProcess, dict[str, str]]:
+        """A child, and the parts of its jacket that do not sit."""
         assert self._control is not None
-        assert self._private_base is not None
+        assert self._base is not None
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with theirs:
             self._forked = loop.create_future()
-            socket.send_fds(
-                self._control, [COMMAND.pack(b"f", int(private_dir))], [theirs.fileno()]
-            )
+            socket.send_fds(self._control, [COMMAND.pack(b"f", asked)], [theirs.fileno()])
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
             pid, dir_number, exited = await self._forked
@@ -216,25 +238,31 @@ class Nursery:
         except BaseException:
             writer.close()
             raise
-        return WorkerProcess(
+        worker = WorkerProcess(
             pid=pid,
-            fit=Fit(Level(hello["level"]), tuple(hello["lacks"])),
-            private_dir=self._private_base / str(dir_number) if dir_number else None,
+            fit=self.fit,
+            private_dir=self._base.path / str(dir_number) if dir_number else None,
             reader=reader,
             writer=writer,
             exited=exited,
         )
+        if "problem" in hello:
+            writer.close()
+            raise SpawnFailed(f"no worker could be started: {hello['problem']}")
+        return worker, hello["missing"]
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:
             while True:
                 event, pid, number = EVENT.unpack(await reader.readexactly(EVENT.size))
                 if event == b"f":
-                    self._exits[pid] = asyncio.get_running_loop().create_future()
+                    ended = asyncio.get_running_loop().create_future()
+                    if pid:
+                        self._exits[pid] = ended
                     if self._forked is not None and not self._forked.done():
-                        self._forked.set_result((pid, number, self._exits[pid]))
-                elif ended := self._exits.pop(pid, None):
-                    ended.set_result(number)
+                        self._forked.set_result((pid, number, ended))
+                elif pid in self._exits:
+                    self._exits.pop(pid).set_result(number)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             self._lose(error)
 
@@ -274,6 +302,6 @@ class Nursery:
             except subprocess.TimeoutExpired:
                 process.kill()
                 await asyncio.to_thread(process.wait)
-        if self._private_base is not None:
-            base, self._private_base = self._private_base, None
-            await asyncio.to_thread(remove_tree, base)
+        if self._base is not None:
+            base, self._base = self._base, None
+            await asyncio.to_thread(base.close)

@@ -6,13 +6,14 @@ signal a process id that has passed to somebody else. What children do is the en
 `sandbox/entry.py`; before they do it they put on the jacket.
 
 On the control socket the server sends `(command, number)`: b"f" with a descriptor forks a child
-that answers on it, with a private folder if the number is 1; b"k" kills the child of that pid, b"n"
+that answers on it, the number being `PRIVATE`, `TEST` or 0; b"k" kills the child of that pid, b"n"
 lowers its priority. Back come `(event, pid, number)`: b"r" ready; b"f" forked, with the number of
-its folder or 0; b"x" ended, with its status.
+its folder or 0, or not forked, with a pid of 0; b"x" ended, with its status.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -21,20 +22,19 @@ import signal
 import socket
 import struct
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reward_server import frames
-from reward_server.sandbox.entry import Child, Entry
-from reward_server.sandbox.jacket import Jacket, put_on
-from reward_server.sandbox.lifeline import die_with_parent
-from reward_server.sandbox.memory import MemoryWatch
-from reward_server.sandbox.private_dirs import PrivateDirs
+from reward_server.sandbox import probe
+from reward_server.sandbox.entry import Entry
+from reward_server.sandbox.jacket import Jacket
+from reward_server.sandbox.nest import Berth, Nest
 
 COMMAND = struct.Struct("!cq")
 EVENT = struct.Struct("!cqq")
-_STANDARD_FDS = (0, 1, 2)
+PRIVATE, TEST = 1, 2
+"""What is asked of a child: a private folder; to try its jacket out instead of the entry's work."""
 _PRIORITY = 5
 """Below the server's, so that it answers in time however hard its children work."""
 _LOW_PRIORITY = 15
@@ -48,9 +48,8 @@ class Zygote:
         self._control = control
         self._entry = entry
         self._state = entry.prepare(settings["settings"])
-        self._jacket = Jacket.from_settings(settings["jacket"])
-        self._private_dirs = PrivateDirs(Path(settings["private_base"]))
-        self._children: dict[int, Path | None] = {}
+        self._nest = Nest(Jacket.from_settings(settings["jacket"]), Path(settings["private_base"]))
+        self._children: dict[int, Berth] = {}
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
@@ -74,10 +73,10 @@ class Zygote:
     def _end(self) -> None:
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
-        for pid, private_dir in self._children.items():
+        for pid, berth in self._children.items():
             os.waitpid(pid, 0)
-            if private_dir is not None:
-                self._private_dirs.remove(private_dir)
+            self._nest.clear(berth)
+        self._nest.close()
 
     def _obey(self) -> bool:
         data, fds, _, _ = socket.recv_fds(self._control, COMMAND.size, 1)
@@ -87,7 +86,7 @@ class Zygote:
             return False
         command, number = COMMAND.unpack(data)
         if command == b"f":
-            self._fork(fds[0], private=bool(number))
+            self._fork(fds[0], number)
         elif number in self._children:
             if command == b"n":
                 os.setpriority(os.PRIO_PROCESS, number, _LOW_PRIORITY)
@@ -95,31 +94,38 @@ class Zygote:
                 os.kill(number, signal.SIGKILL)
         return True
 
-    def _fork(self, fd: int, *, private: bool) -> None:
-        private_dir = self._private_dirs.make(None) if private else None
-        parent_pid = os.getpid()
-        pid = os.fork()
+    def _fork(self, fd: int, asked: int) -> None:
+        try:
+            berth, pid = self._nest.fork(private=asked == PRIVATE)
+        except OSError as error:
+            _excuse(fd, error)
+            os.close(fd)
+            self._tell(b"f", 0, 0)
+            return
         if pid == 0:
-            self._become_child(fd, replace(self._jacket, writable_dir=private_dir), parent_pid)
+            self._become_child(fd, berth, asked)
         os.close(fd)
-        self._children[pid] = private_dir
-        self._tell(b"f", pid, 0 if private_dir is None else int(private_dir.name))
+        self._children[pid] = berth
+        self._tell(b"f", pid, 0 if berth.private_dir is None else int(berth.private_dir.name))
 
-    def _become_child(self, fd: int, jacket: Jacket, parent_pid: int) -> None:
+    def _become_child(self, fd: int, berth: Berth, asked: int) -> None:
         status = 1
         # Whatever happens, the child must not run on in the zygote's code.
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for inherited in (self._control.fileno(), self._wake_read, self._wake_write):
-                os.close(inherited)
-            _close_standard_streams()
             os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
-            memory = MemoryWatch()
-            fit = put_on(jacket)
-            die_with_parent(parent_pid)
-            frames.send(fd, {"level": fit.level, "lacks": fit.lacks})
-            self._entry.run(Child(fd, jacket, memory), self._state)
+            whereabouts = self._nest.whereabouts() if asked == TEST else {}
+            try:
+                child, missing = self._nest.dress(berth, fd)
+            except OSError as error:
+                _excuse(fd, error)
+                raise
+            frames.send(fd, {"missing": missing})
+            if asked == TEST:
+                probe.run(child, whereabouts)
+            else:
+                self._entry.run(child, self._state)
             status = 0
         finally:
             os._exit(status)
@@ -129,28 +135,23 @@ class Zygote:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            private_dir = self._children.pop(pid, None)
-            if private_dir is not None:
-                self._private_dirs.remove(private_dir)
+            self._nest.clear(self._children.pop(pid))
             self._tell(b"x", pid, os.waitstatus_to_exitcode(status))
 
     def _tell(self, event: bytes, pid: int, number: int) -> None:
         self._control.sendall(EVENT.pack(event, pid, number))
 
 
-def _close_standard_streams() -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    for standard in _STANDARD_FDS:
-        os.dup2(null, standard)
-    os.close(null)
+def _excuse(fd: int, error: OSError) -> None:
+    with contextlib.suppress(OSError):  # the server may have given up
+        frames.send(fd, {"problem": str(error)})
 
 
 def main() -> int:
-    """Serves the control socket whose descriptor, and the server's pid, are the arguments."""
-    fd, parent_pid = int(sys.argv[1]), int(sys.argv[2])
+    """Serves the control socket whose descriptor is the argument; ends when the server does."""
+    fd = int(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the terminal's; the server decides
-    die_with_parent(parent_pid)
     settings = frames.receive(fd)
     if settings is None:
         return 0

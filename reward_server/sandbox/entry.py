@@ -27,7 +27,8 @@ class Entry(Protocol):
     def prepare(self, settings: dict[str, Any]) -> Any:
         """Runs once in the zygote: imports and warms up whatever children share; gives their state.
 
-        It must leave no thread behind, for the zygote forks.
+        It must leave no thread behind, for the zygote forks, and no open file, for children close
+        all they do not know. What is not loaded here of this package can be out of sight later.
         """
         ...
 

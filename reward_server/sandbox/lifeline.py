@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1
+from reward_server.sandbox import kernel
 
 
-def die_with_parent(parent_pid: int) -> None:
-    """Has the kernel kill this process when its parent ends, however that ends (Linux only).
+class Lifeline:
+    """Held by a parent; its children end when it does."""
 
-    The kernel forgets it when the process changes its user.
-    """
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The parent may have ended before the kernel was told.
-    if os.getppid() != parent_pid:
-        os._exit(1)
+    def __init__(self) -> None:
+        """Made in the parent."""
+        self._pid = os.getpid()
+
+    def attach(self) -> None:
+        """Has the kernel kill this process, a child, when the parent ends, however that ends.
+
+        The kernel forgets it when the process changes its user. Linux only.
+        """
+        if sys.platform == "linux":
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        # The parent may have ended before the kernel was told.
+        if os.getppid() != self._pid:
+            os._exit(1)

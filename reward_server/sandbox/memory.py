@@ -12,18 +12,22 @@ _STATUS_BYTES = 8192
 class MemoryWatch:
     """Tells the peak, also when the jacket has closed the file system."""
 
-    def __init__(self) -> None:
-        """Made in the process that it is about, before the jacket is on."""
+    def __init__(self, proc_fd: int | None = None) -> None:
+        """Made in the process that it is about, before the jacket is on.
+
+        `proc_fd`: the folder /proc, where it may be out of sight.
+        """
         try:
-            self._fd: int | None = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+            name = "/proc/self/status" if proc_fd is None else "self/status"
+            self.fd: int | None = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc_fd)
         except OSError:
-            self._fd = None
+            self.fd = None
 
     def peak_bytes(self) -> int:
         """The most address space that this process has had; where that is not told, memory."""
         try:
-            if self._fd is not None:
-                status = os.pread(self._fd, _STATUS_BYTES, 0)
+            if self.fd is not None:
+                status = os.pread(self.fd, _STATUS_BYTES, 0)
                 return int(status.split(b"VmPeak:")[1].split()[0]) * 1024
         except (OSError, IndexError):
             pass

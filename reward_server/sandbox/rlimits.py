@@ -2,65 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import resource
-from typing import Protocol
 
 _STACK_BYTES = 64 << 20
 
 
-class Bounds(Protocol):
-    """What is limited; see `Jacket`."""
+def limit_resources(
+    *, memory_bytes: int, file_bytes: int, open_files: int, processes: int | None
+) -> list[str]:
+    """Limits address space, files and processes of this process's user; gives what is refused.
 
-    @property
-    def memory_bytes(self) -> int:
-        """Address space."""
-        ...
-
-    @property
-    def file_bytes(self) -> int:
-        """Largest file."""
-        ...
-
-    @property
-    def open_files(self) -> int:
-        """Most open descriptors."""
-        ...
-
-    @property
-    def threads(self) -> int:
-        """Threads beside the main one."""
-        ...
-
-
-def limit_resources(bounds: Bounds) -> bool:
-    """Limits memory, files and processes; True if every limit is in force.
-
-    Only an unprivileged user is held by the limit on processes, so it is tried out.
+    `processes`: of the user, this one included; None: no limit.
     """
-    wanted = (
-        (resource.RLIMIT_AS, bounds.memory_bytes),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, bounds.file_bytes),
-        (resource.RLIMIT_NOFILE, bounds.open_files),
-        (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_STACK, _STACK_BYTES),
-    )
-    in_force = True
-    for kind, value in wanted:
+    wanted = {
+        "AS": memory_bytes,
+        "CORE": 0,
+        "FSIZE": file_bytes,
+        "NOFILE": open_files,
+        "STACK": _lower(resource.RLIMIT_STACK, _STACK_BYTES),
+        "MSGQUEUE": 0,
+        "MEMLOCK": 0,
+    }
+    if processes is not None:
+        wanted["NPROC"] = processes
+    refused = []
+    for name, value in wanted.items():
+        kind = getattr(resource, f"RLIMIT_{name}", None)
+        if kind is None:  # not on this system
+            continue
         try:
             resource.setrlimit(kind, (value, value))
-        except (OSError, ValueError):
-            in_force = False
-    return in_force and not _can_fork()
+        except (OSError, ValueError) as error:
+            refused.append(f"RLIMIT_{name}: {error}")
+    return refused
 
 
-def _can_fork() -> bool:
-    try:
-        pid = os.fork()
-    except OSError:
-        return False
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return True
+def _lower(kind: int, value: int) -> int:
+    """The value, or the limit that holds already if that is lower."""
+    _, hard = resource.getrlimit(kind)
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -17,7 +17,10 @@ QUESTION: dict[str, Any] = {
 
 def nursery() -> Nursery:
     options = MathVerifierConfig().model_dump()
-    settings: dict[str, Any] = {"verifiers": {"math": options}, "preload": []}
+    settings: dict[str, Any] = {
+        "verifiers": {"math": options},
+        "preload": ["reward_server.verifiers.algebra"],
+    }
     return Nursery(
         entry="reward_server.worker", settings=settings, jacket=Jacket(memory_bytes=1 << 30)
     )
@@ -31,8 +34,8 @@ async def test_a_worker_of_low_priority_goes_on() -> None:
         assert usual > os.getpriority(os.PRIO_PROCESS, os.getpid()), "the server comes first"
         workers.lower_priority(worker)
         eventually(lambda: os.getpriority(os.PRIO_PROCESS, worker.pid) > usual)
-        assert (await worker.ask(QUESTION))["outcome"] == "CORRECT"
-        assert worker.cpu_s > 0
+        while worker.cpu_s == 0:  # one is answered in less time than the kernel counts
+            assert (await worker.ask(QUESTION))["outcome"] == "CORRECT"
         workers.kill(worker)
     finally:
         await workers.close()
