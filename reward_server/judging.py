@@ -9,10 +9,20 @@ from typing import Protocol
 
 from reward_server.asking import Answer, Asker, Pending
 from reward_server.results import Result, Work, refused, shortened
-from reward_server.verifiers.base import Cause, Item, Outcome, Verdict, Verifier
+from reward_server.verifiers.base import (
+    Cause,
+    Item,
+    Outcome,
+    Question,
+    Verdict,
+    Verifier,
+    failed,
+)
 from reward_server.verifiers.composite import Composite
 from reward_server.works import CompositeWork, ForwardedWork, SingleWork, combined
+from trimtab.server.logs import get_logger
 
+_log = get_logger("reward.judge")
 _TOLD_S = 0.001
 """Time inside the server from which on a result tells it; to tell microseconds takes longer."""
 
@@ -100,7 +110,7 @@ class Judge:
 
     def _begin_part(self, item: Item, name: str, verifier: Verifier) -> Answer | Pending:
         started_s = time.perf_counter()
-        found = verifier.quick(item)
+        found = _quick(verifier, item)
         if isinstance(found, Verdict):
             elapsed_s = time.perf_counter() - started_s
             return Answer(shortened(found), elapsed_s if elapsed_s > _TOLD_S else 0.0)
@@ -137,3 +147,13 @@ class Judge:
         if size_bytes <= self._max_response_bytes:
             return ""
         return f"the response has {size_bytes} bytes; at most {self._max_response_bytes} are judged"
+
+
+def _quick(verifier: Verifier, item: Item) -> Verdict | Question:
+    """What the verifier finds at once; one that stumbles over an item fails that item alone."""
+    try:
+        return verifier.quick(item)
+    except Exception as error:  # noqa: BLE001 - as at the worker's top: the error stays the item's
+        _log.error("verifier raised", verifier=verifier.version, exc_info=error)
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return failed(Outcome.VERIFIER_ERROR, f"the verifier raised {text}", cause=Cause.ITEM)

@@ -64,7 +64,7 @@ def read_integer(text: str) -> int | None:
     """The value of a plain integer of up to 15 digits, else None; faster than `read_number`."""
     digits = text.strip()
     unsigned = digits[1:] if digits[:1] == "-" else digits
-    if unsigned.isdigit() and unsigned.isascii() and len(unsigned) <= _MAX_FAST_DIGITS:
+    if unsigned.isdecimal() and unsigned.isascii() and len(unsigned) <= _MAX_FAST_DIGITS:
         return int(digits)
     return None
 

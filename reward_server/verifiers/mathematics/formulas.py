@@ -182,7 +182,7 @@ class Formula:
         """Reads what powers and the like belong to; True if it is a plain natural number."""
         piece = self._now
         self._primary()
-        is_count = piece.isdigit()
+        is_count = piece.isdecimal()
         while True:
             if self._now == "^":
                 self._power()
@@ -196,7 +196,7 @@ class Formula:
                 self.notes.doubts.add(Doubt.PERCENT)
                 self._load(Doubt.PERCENT)
                 self._binary(balls.multiply)
-            elif self._now in {"_", "'"} or self._now[:1].isdigit() or self._now[:1] == ".":
+            elif self._now in {"_", "'"} or self._now[:1].isdecimal() or self._now[:1] == ".":
                 raise Odd
             else:
                 return is_count
@@ -226,7 +226,7 @@ class Formula:
         piece = self._now
         if piece == "{":
             self._bracketed("}")
-        elif piece.isdigit():
+        elif piece.isdecimal():
             self._push(balls.exact(int(piece[0])))
             if len(piece) > 1:
                 self.tokens[self.at] = piece[1:]
@@ -246,7 +246,7 @@ class Formula:
 
     def _primary(self) -> None:
         piece = self._now
-        if piece[:1].isdigit() or (piece[:1] == "." and len(piece) > 1):
+        if piece[:1].isdecimal() or (piece[:1] == "." and len(piece) > 1):
             self._number(piece)
         elif self._is_symbol():
             self._symbol()
@@ -387,7 +387,7 @@ class Formula:
         if digits == "{" and self.tokens[self.at + 2] == "}":
             digits = self.tokens[self.at + 1]
             self.at += 2
-        if not digits.isdigit() or len(digits) > 1:
+        if not digits.isdecimal() or len(digits) > 1:
             raise Odd
         self.at += 1
         return balls.exact(int(digits))

@@ -92,7 +92,7 @@ def _scan(pieces: Sequence[str], demands: dict[str, float]) -> None:
             _raise(demands, "parts of a list", demands["parts of a list"] + 1)
         elif piece == "!":
             _factorial(pieces, index, demands)
-        elif piece.isdigit():
+        elif piece.isdecimal():
             value = _power_at(pieces, index)
             if height or before == "^":
                 _raise(demands, "the size of an exponent", value)
@@ -101,7 +101,7 @@ def _scan(pieces: Sequence[str], demands: dict[str, float]) -> None:
         elif piece in _REACHES:
             name, reach = _REACHES[piece]
             ahead = range(index, min(index + reach, len(pieces)))
-            values = [_power_at(pieces, at) for at in ahead if pieces[at].isdigit()]
+            values = [_power_at(pieces, at) for at in ahead if pieces[at].isdecimal()]
             _raise(demands, name, max(values, default=0))
 
 
@@ -113,13 +113,13 @@ def _is_raised(pieces: Sequence[str], index: int) -> bool:
 def _factorial(pieces: Sequence[str], index: int, demands: dict[str, float]) -> None:
     before = pieces[index - 1] if index else ""
     near = range(max(0, index - 8), index) if before in _CLOSING else range(index - 1, index)
-    values = [_power_at(pieces, at) for at in near if at >= 0 and pieces[at].isdigit()]
+    values = [_power_at(pieces, at) for at in near if at >= 0 and pieces[at].isdecimal()]
     _raise(demands, "the size of a factorial", max(values, default=0))
     again = sum(
         1 for one, two in pairwise(pieces[max(0, index - 6) : index + 1]) if one == two == "!"
     )
     inside = "!" in pieces[max(0, index - 4) : index] and before in _CLOSING
-    digits = any(piece.isdigit() for piece in pieces[max(0, index - 8) : index])
+    digits = any(piece.isdecimal() for piece in pieces[max(0, index - 8) : index])
     if digits and (again > 1 or inside):
         _raise(demands, "factorials of factorials", 2)
 
@@ -136,7 +136,7 @@ def _power_at(pieces: Sequence[str], index: int) -> float:
 def _exponent_at(pieces: Sequence[str], index: int) -> float:
     """The number that is or begins the exponent at `index`."""
     for piece in pieces[index : index + 3]:
-        if piece.isdigit():
+        if piece.isdecimal():
             return _number(piece)
         if piece not in _OPENING and piece not in "+-":
             break

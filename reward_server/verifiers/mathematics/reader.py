@@ -122,7 +122,7 @@ class _Reader:
 
     def _value(self) -> Value:
         start = self._at
-        if self._now.isdigit() and self._tokens[start + 1] == "_":
+        if self._now.isdecimal() and self._tokens[start + 1] == "_":
             return self._based()
         try:
             first = Formula(self._tokens, start)
@@ -158,7 +158,8 @@ class _Reader:
             base = self._tokens[self._at + 1]
             self._at += 2
         self._at += 1
-        is_base = base.isdigit() and 2 <= int(base[:3]) <= 10 and max(digits) < base
+        is_number = (digits + base).isascii() and base.isdecimal()
+        is_base = is_number and 2 <= int(base[:3]) <= 10 and max(digits) < base
         if not is_base or len(digits) > _MAX_BASED_DIGITS or self._now not in _ENDS:
             raise Odd
         values = int(digits), int(digits, int(base))

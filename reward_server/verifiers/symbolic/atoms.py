@@ -63,7 +63,7 @@ class Atoms(Calculus):
         if following.text == r"\overline" and "." in token.text:
             self._take()
             return self._repeating(token.text)
-        if token.text.isdigit():
+        if token.text.isdecimal():
             if following.kind == "number" and following.spaced:
                 return self._mixed(value)
             if following.text == r"\frac":
@@ -75,14 +75,14 @@ class Atoms(Calculus):
         period = self._take().text
         self._expect("}")
         places = len(head.partition(".")[2])
-        if not period.isdigit() or places + len(period) > 200:
+        if not period.isdecimal() or places + len(period) > 200:
             raise Unreadable("a period that is no number")
         return read_literal(head) + Rational(int(period), 10**places * (10 ** len(period) - 1))
 
     def _mixed(self, whole: Rational) -> Rational:
         """`1 1/2`."""
         above, slash, below = self._tokens[self._at : self._at + 3]
-        if slash.text != "/" or below.kind != "number" or not above.text.isdigit():
+        if slash.text != "/" or below.kind != "number" or not above.text.isdecimal():
             raise Unreadable("two numbers side by side")
         self._at += 3
         return whole + over(read_literal(above.text), read_literal(below.text))
