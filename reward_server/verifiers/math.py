@@ -48,6 +48,7 @@ class MathVerifier:
         self.options = dict(options)
         self.version = version_of(self.type, REVISION, options)
         self._policy = Policy.of(options)
+        self._any_order = self._policy.list_order == "ignore"
         self._strip_thinking = bool(options.get("strip_thinking", True))
         self._box_required = options.get("box", "optional") == "required"
         self._first = options.get("answer", "last") == "first"
@@ -111,7 +112,7 @@ class MathVerifier:
         return (box,) if box else ()
 
     def _decide(self, reference: str, answer: str) -> bool | None:
-        told = decide(reference, answer)
+        told = decide(reference, answer, any_order=self._any_order)
         # Within a tolerance, what is certainly different may count as equal.
         return None if told is False and self._policy.is_tolerant else told
 

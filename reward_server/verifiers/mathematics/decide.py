@@ -16,8 +16,11 @@ _MAX_LIST_DEPTH = 2
 _MAX_PARTS = 30
 
 
-def decide(reference: str, answer: str) -> bool | None:
-    """Whether they are equal, where that is certain; else None."""
+def decide(reference: str, answer: str, *, any_order: bool = False) -> bool | None:
+    """Whether they are equal, where that is certain; else None.
+
+    With `any_order` lists without brackets are equal in whatever order, as sets always are.
+    """
     whole, other = read_integer(reference), read_integer(answer)
     if whole is not None and other is not None:
         return whole == other
@@ -31,7 +34,9 @@ def decide(reference: str, answer: str) -> bool | None:
     words = decide_words(gold, found)
     if words is not None:
         return words
-    return _are_alike(gold, found, 0) or _are_proved(gold, found) or None
+    if _are_alike(gold, found, 0) or _are_proved(gold, found):
+        return True
+    return True if any_order and _are_same_lists(gold, found) else None
 
 
 def _decide_plain(gold: Written, found: Written) -> bool | None:
@@ -101,6 +106,17 @@ def _are_equal(a: str, b: str, depth: int) -> bool:
     gold, found = written(a), written(b)
     known = _decide_plain(gold, found)
     return _are_alike(gold, found, depth + 1) if known is None else known
+
+
+def _are_same_lists(gold: Written, found: Written) -> bool:
+    """Whether they list the same things in some order; names give things an order of their own."""
+    brackets, parts = gold.listed
+    other_brackets, others = found.listed
+    if not {brackets, other_brackets} <= {"", r"\{\}"} or "=" in gold.text + found.text:
+        return False
+    if not 1 < len(parts) == len(others) <= _MAX_PARTS:
+        return False
+    return _are_same_sets(parts, others, 0)
 
 
 def _are_same_sets(parts: list[str], others: list[str], depth: int) -> bool:

@@ -104,6 +104,35 @@ def test_what_takes_algebra_or_a_policy_is_left_open(reference: str, answer: str
     assert decide(answer, reference) is None
 
 
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("1, 2, 3", "3, 1, 2"),
+        (r"\{1, \frac12\}", "0.5, 1"),
+        ("(1,2), (3,4)", "(3,4), (1,2)"),
+        (r"-\sqrt2; \sqrt2", r"\sqrt{2}, -\sqrt{2}"),
+    ],
+)
+def test_the_order_of_a_list_counts_where_it_is_said_to(reference: str, answer: str) -> None:
+    assert decide(reference, answer) is None
+    assert decide(reference, answer, any_order=True) is True
+    assert decide(answer, reference, any_order=True) is True
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("(1,2)", "(2,1)"),
+        ("1,2", "1,2,3"),
+        ("1,2,2", "1,1,2"),
+        ("a=1,b=2", "2,1"),
+        ("1,2", "(2,1)"),
+    ],
+)
+def test_no_order_makes_these_equal(reference: str, answer: str) -> None:
+    assert decide(reference, answer, any_order=True) is not True
+
+
 HOSTILE = [
     "7", "{", "}", "(", ")", "[", r"\{", r"\frac", r"\frac1", r"\sqrt{", r"\sqrt", "^", "2^", "!",
     r"\sin", r"\sin(", r"\log_", "x(", "-", r"\pm", "|", "1,", "(1,", r"\text{", "_", "x_{",
@@ -142,7 +171,7 @@ def calls_of(reference: str, answer: str) -> int:
     before = sys.getprofile()
     sys.setprofile(note)
     try:
-        decide(reference, answer)
+        decide(reference, answer, any_order=True)
     finally:
         sys.setprofile(before)
     return count
