@@ -83,6 +83,23 @@ def test_references_are_read_to_their_end(server: Service, tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize("out", ["problems.jsonl", "problems.parquet"])
+def test_odd_text_is_reported_like_any_other(server: Service, tmp_path: Path, out: str) -> None:
+    lines = [
+        r'{"prompt": "q", "answer": "\\frac{\ud800\u001b[31m"}',
+        r'{"answer": "}\u0000\u202e"}',
+    ]
+    file = write(tmp_path / "train.jsonl", lines)
+    ended = check(server, file, "--out", out)
+    assert ended.returncode == 1, ended.stderr
+    assert "2 x invalid reference" in ended.stdout
+    assert "\x1b[31m" not in ended.stdout
+    assert "\u202e" not in ended.stdout
+    ended = check(server, file, "--json")
+    problems = json.loads(ended.stdout)["problems"]
+    assert problems[0]["reference"] == "\\frac{\ud800\x1b[31m"
+
+
 def test_people_get_a_table_and_a_summary(server: Service, tmp_path: Path) -> None:
     file = write(tmp_path / "train.jsonl", LINES)
     ended = check(server, file, "--out", "problems.parquet", "--verifier", "numeric")

@@ -151,7 +151,7 @@ class _Checking:
                 "counts": counts,
                 "problems": [problem._asdict() for problem in problems],
             }
-            typer.echo(json.dumps(found, ensure_ascii=False))
+            typer.echo(json.dumps(found))
             return
         if problems:
             _show_table(problems[:_LISTED])
@@ -197,9 +197,12 @@ def _write(problems: Sequence[Problem], out: Path) -> None:
     if out.suffix == ".parquet":
         kinds = [pa.int64(), pa.string(), pa.string(), pa.string()]
         schema = pa.schema(list(zip(Problem._fields, kinds, strict=True)))
+        for row in rows:
+            # A lone surrogate, which JSON can spell, has no UTF-8.
+            row["reference"] = row["reference"].encode("utf-8", "replace").decode()
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
     else:
-        buffer.write("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode())
+        buffer.write("".join(f"{json.dumps(row)}\n" for row in rows).encode())
     try:
         write_atomically(out, buffer.getvalue())
     except OSError as error:

@@ -64,6 +64,11 @@ def _show_rows(title: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Non
 
 
 def short(text: str | None) -> Text:
-    """The text as one short line, never read as markup."""
+    """The text as one short line, never read as markup, nor obeyed by a terminal."""
     line = " ".join((text or "").split())
-    return Text(line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}...")
+    if len(line) > _MOST_CHARACTERS:
+        line = f"{line[:_MOST_CHARACTERS]}..."
+    shown = (
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
+    )
+    return Text("".join(shown))
