@@ -17,7 +17,7 @@ from reward_server.verifiers.symbolic.tokens import plain
 
 _COMMAND = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname)\b")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
-_UNWORDED = re.compile(r"[^\w<>=+\-*/^.]|_")
+_UNWORDED = re.compile(r"[\s${}\\~\"'`\-]|[.,;:](?=\s|$)")
 _DELIMITERS = re.compile(r"\\[\[\]()]|\\?\$|\*\*")
 _FINAL_STOP = re.compile(r"(?<=[^\s.])\s*[.,;:]\s*$")
 _LOGARITHM = re.compile(r"log(?![a-zA-Z_]|\s*_)")

@@ -81,7 +81,7 @@ class Atoms(Calculus):
 
     def _mixed(self, whole: Rational) -> Rational:
         """`1 1/2`."""
-        above, slash, below = self._tokens[self._at : self._at + 3]
+        above, slash, below = (*self._tokens[self._at : self._at + 3], *_NOTHING)[:3]
         if slash.text != "/" or below.kind != "number" or not above.text.isdecimal():
             raise Unreadable("two numbers side by side")
         self._at += 3
@@ -280,8 +280,10 @@ class Atoms(Calculus):
                 base = operand(self._digit_script())
             else:
                 exponent = operand(self._script())
-        [argument] = self._function_arguments()
-        value = sympy.log(argument) / sympy.log(base)
+        arguments = self._function_arguments()
+        if len(arguments) != 1:
+            raise Unreadable("log takes one argument")
+        value = sympy.log(arguments[0]) / sympy.log(base)
         return value if exponent is None else power(value, exponent)
 
     def _digit_script(self) -> Any:
