@@ -121,6 +121,7 @@ def _list(body: Mapping[str, Any], name: str) -> list[Any]:
 def _checked_label(label: Any, field: str) -> None:
     try:
         references_of(label)
+        metadata_of(label)
     except LabelError as error:
         raise _refused(str(error), field) from error
 

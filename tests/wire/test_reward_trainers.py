@@ -163,6 +163,24 @@ def test_what_slime_cannot_mean_is_refused(
     assert reply.body["message"]
 
 
+@pytest.mark.parametrize("depth", [25, 100, 500, 900, 5000])
+def test_labels_nested_too_deeply_are_refused(server: HttpServer, depth: int) -> None:
+    deep = '{"a":' * depth + "1" + "}" * depth
+    for path, body in (
+        ("/slime", f'{{"response": "7", "label": {{"answer": 7, "x": {deep}}}}}'),
+        ("/get_reward", f'{{"query": ["7"], "labels": [{{"answer": 7, "x": {deep}}}]}}'),
+    ):
+        reply = server.call(path, body)
+        assert (reply.status, reply.body["reason"]) == (400, "INVALID_FIELD")
+        assert "deep" in reply.body["message"]
+
+
+def test_a_label_within_the_depth_travels(server: HttpServer) -> None:
+    deep = '{"a":' * 24 + "1" + "}" * 24
+    body = f'{{"response": "so 7", "label": {{"answer": 7, "x": {deep}}}}}'
+    assert server.call("/slime", body).body == 1.0
+
+
 def test_a_response_that_hangs_is_a_marked_zero(server: HttpServer) -> None:
     answer = openrlhf(server, query=[hanging("a").response, "so 42"], labels=["42", "42"])
     assert answer["rewards"] == [0.0, 1.0]

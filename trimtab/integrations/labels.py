@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ REFERENCE_KEYS = (
 )
 """Where a mapping keeps its right answer: the first of these that it has."""
 _TESTS = {"inputs", "outputs"}
+_DEEPEST = 24  # protobuf reads a hundred levels, of which a level of JSON takes three
 
 
 class LabelError(TrimtabError):
@@ -69,6 +71,8 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: bool | int | float) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LabelError(f"{value} is no right answer, but what tables hold where there is none")
     return json.dumps(value)
 
 
@@ -84,12 +88,14 @@ def metadata_of(label: Any) -> Mapping[str, Any]:
     return {str(key): _json(value) for key, value in label.items() if key != answer}
 
 
-def _json(value: Any) -> Any:
+def _json(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise LabelError(f"it is nested more than {_DEEPEST} levels deep")
     plain = _plain(value)
     if plain is None or isinstance(plain, str | bool | int | float):
         return plain
     if isinstance(plain, Mapping):
-        return {str(key): _json(part) for key, part in plain.items()}
+        return {str(key): _json(part, depth + 1) for key, part in plain.items()}
     if isinstance(plain, Sequence) and not isinstance(plain, bytes):
-        return [_json(part) for part in plain]
+        return [_json(part, depth + 1) for part in plain]
     raise LabelError(f"a {type(plain).__name__} is no JSON value")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,21 @@ def test_tests_of_a_program_are_one_reference() -> None:
     [reference] = references_of(tests)
     assert json.loads(reference) == {"inputs": ["1\n"], "outputs": ["2\n"], "fn_name": "f"}
     assert metadata_of(tests) == {}
+
+
+@pytest.mark.parametrize("label", [math.nan, np.float64("nan"), ["7", math.inf]])
+def test_what_tables_hold_where_there_is_no_answer_is_refused(label: Any) -> None:
+    with pytest.raises(LabelError, match="is no right answer"):
+        references_of(label)
+
+
+def test_metadata_may_not_be_nested_beyond_what_travels() -> None:
+    deep: Any = 1
+    for _ in range(24):
+        deep = {"a": deep}
+    assert metadata_of({"answer": "7", "x": deep}) == {"x": deep}
+    with pytest.raises(LabelError, match="24 levels deep"):
+        metadata_of({"answer": "7", "x": [deep]})
 
 
 @pytest.mark.parametrize("label", [{}, {"hint": "7"}, [{}], [None], [["7"]], object(), b"7", {7}])
