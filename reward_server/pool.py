@@ -8,6 +8,7 @@ do not delay the others.
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from trimtab.server.logs import get_logger
 
 _log = get_logger("reward.pool")
 _MAX_SPAWN_FAILURES = 5
+_HOPELESS_S = 10.0
+"""Time without any worker that came up, after which so many failures end the server."""
 _SPAWN_RETRY_S = 0.5
 _LOOK_S = 0.03
 """How often a busy worker is looked at."""
@@ -84,6 +87,7 @@ class WorkerPool:
         self._slots: list[asyncio.Task[None]] = []
         self._aside: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._last_spawn_s = -math.inf
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done with the reason when no worker can be started any more."""
 
@@ -263,13 +267,19 @@ class WorkerPool:
 
     async def _spawn(self) -> WorkerProcess:
         failures = 0
+        began_s = time.monotonic()
         while True:
             try:
-                return await self._nursery.spawn()
+                worker = await self._nursery.spawn()
+                self._last_spawn_s = time.monotonic()
+                return worker
             except SpawnFailed as error:
                 failures += 1
                 _log.warning("worker did not start", reason=str(error), failures=failures)
-                if failures >= _MAX_SPAWN_FAILURES and not self.broken.done():
+                # Whoever kills workers at random kills some while they start.
+                vain_s = time.monotonic() - max(began_s, self._last_spawn_s)
+                hopeless = failures >= _MAX_SPAWN_FAILURES and vain_s > _HOPELESS_S
+                if hopeless and not self.broken.done():
                     self.broken.set_result(str(error))
             # Once may be bad luck; what fails again may need time to mend.
             if failures > 1:
