@@ -23,8 +23,8 @@ from statistics import median
 from reward_common import alternating, medians, write
 
 WORKLOADS = ("integers", "integers_2kb", "integers_16kb", "formulas", "mixed")
-OUR_ITEMS = 20_000
-RIVAL_ITEMS = 400
+OUR_ITEMS = 10_000
+RIVAL_ITEMS = 200
 FORMULAS = (
     r"\frac{{{a}}}{{{b}}}", r"{a}\sqrt{{{c}}}", r"\frac{{{a}\sqrt{{{c}}}}}{{{b}}}", "{a}+{b}i",
     "{a}x^2-{b}x+{c}", "(x-{a})(x+{b})", "({a},{b})", r"[{a},{a}{b})", r"\frac{{{a}\pi}}{{{b}}}",

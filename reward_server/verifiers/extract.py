@@ -99,7 +99,7 @@ class Boxes(NamedTuple):
 
 def last_boxes(text: str) -> Boxes:
     """The last complete box and those joined to it by blanks, commas or `and`."""
-    spans = sorted(_complete_boxes(text, 0))
+    spans = sorted(_complete_boxes(text, 0)) if "box" in text else []
     joined: list[str] = []
     following = 0
     listed = False

@@ -15,7 +15,7 @@ from reward_server.verifiers.numbers import read_number, tidy
 
 MAX_CHARS = 1000
 """Longest text of which more than its number is told."""
-_MAX_REMEMBERED_CHARS = 200
+_MAX_REMEMBERED_CHARS = 150
 _CHOICE = re.compile(r"\(?(?:\\(?:text|mathrm|textbf|mathbf)\{\(?)?([A-Z])\)?\}?\)?")
 _NAME = re.compile(
     r"\s*(?:[A-Za-z]|\\(?:alpha|beta|gamma|theta|lambda|mu|phi|omega))(?:_\w|_\{\w+\})?"
@@ -114,7 +114,7 @@ def written(text: str) -> Written:
     return _remembered(text) if len(text) <= _MAX_REMEMBERED_CHARS else Written(text)
 
 
-_remembered = lru_cache(maxsize=2048)(Written)
+_remembered = lru_cache(maxsize=1024)(Written)
 
 
 def _depths(text: str) -> list[int]:
