@@ -20,8 +20,8 @@ class CodeVerifierConfig(Model):
     """Longest time for one test; a program that takes longer fails it."""
     total_timeout_s: float = Field(default=30.0, gt=0, le=3600)
     """Longest time for all tests of an item together."""
-    memory_bytes: int = Field(default=1 << 30, ge=256 << 20)
-    """Address space of a program, the interpreter's own 200 MB or so included."""
+    memory_bytes: int = Field(default=1 << 30, ge=128 << 20)
+    """Address space of a program, the interpreter's own 100 MB included."""
     max_output_bytes: int = Field(default=4 << 20, ge=1024, le=64 << 20)
     """Longest output of a test; a program that writes more fails it."""
     max_tests: int | None = Field(default=None, ge=1)
