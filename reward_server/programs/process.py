@@ -41,6 +41,28 @@ class NotReady(Exception):
 class Disturbed(Exception):
     """The process was killed or stopped, perhaps by somebody else."""
 
+    def __init__(self, what: str, *, stopped: bool = False) -> None:
+        super().__init__(what)
+        self.stopped = stopped
+
+
+class Patience:
+    """How often a test may be disturbed before that counts as the program's own doing.
+
+    Whoever kills at random does not hit the same test so often; a stop costs all of its time.
+    """
+
+    def __init__(self) -> None:
+        self._kills_left, self._stops_left = 8, 3
+
+    def ends_with(self, disturbance: Disturbed) -> bool:
+        """Takes in a disturbance; True if there should be no other try."""
+        if disturbance.stopped:
+            self._stops_left -= 1
+        else:
+            self._kills_left -= 1
+        return self._kills_left == 0 or self._stops_left == 0
+
 
 @dataclass(slots=True)
 class Budget:
@@ -170,13 +192,16 @@ class ProgramProcess:
                     raise self._late(timeout_s)
                 waited_s = seen_s
             return task.result()
+        except Disturbed:
+            began_s = math.inf  # it gets its time back
+            raise
         finally:
             task.cancel()
             self._budget.left_s -= max(0.0, time.monotonic() - began_s - waited_s)
 
     def _late(self, timeout_s: float) -> Failure | Disturbed:
         if self._is_stopped():
-            return Disturbed("it stopped")
+            return Disturbed("it stopped", stopped=True)
         return Failure(f"it takes longer than {timeout_s:.3g} s")
 
     def _waited_s(self) -> float:

@@ -11,14 +11,20 @@ from typing import Any
 from reward_server.processes import Nursery, SpawnFailed
 from reward_server.programs.comparing import same_output
 from reward_server.programs.plan import Plan, Report
-from reward_server.programs.process import Budget, Disturbed, Failure, NotReady, ProgramProcess
+from reward_server.programs.process import (
+    Budget,
+    Disturbed,
+    Failure,
+    NotReady,
+    Patience,
+    ProgramProcess,
+)
 from reward_server.programs.suites import CallTest, InputTest, Suite
 from reward_server.sandbox.jacket import Jacket
 from reward_server.sandbox.levels import Level
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
 
-_MAX_START_ATTEMPTS = 3
-_MAX_DISTURBANCES = 3  # of a test; whoever kills at random does not kill it so often
+_MAX_START_ATTEMPTS = 5
 _LARGE_CHARS = 1 << 16
 _MAX_REASON_CHARS = 1000
 _MAX_SHOWN_CHARS = 120
@@ -121,7 +127,7 @@ class _Trial:
         return failures
 
     async def _run_input(self, test: InputTest) -> str:
-        disturbances = 0
+        patience = Patience()
         while True:
             try:
                 output = await self._output(test)
@@ -129,8 +135,7 @@ class _Trial:
             except Failure as failure:
                 return f"{test.where}: {failure}"
             except Disturbed as disturbance:
-                disturbances += 1
-                if disturbances >= _MAX_DISTURBANCES:
+                if patience.ends_with(disturbance):
                     return f"{test.where}: {disturbance}"
         text = output.decode(errors="replace")
         arguments = (test.output, text, self._plan.rules.float_tolerance)
@@ -146,16 +151,16 @@ class _Trial:
 
     async def _run_calls(self, tests: Sequence[CallTest]) -> list[str]:
         failures: list[str] = []
-        disturbances, disturbed_at = 0, -1
+        patience, disturbed_at = Patience(), -1
         while len(failures) < len(tests) and not self._is_settled(failures):
             at = len(failures)
             try:
                 await self._answer_calls(tests[at:], failures)
             except Disturbed as disturbance:
                 at = len(failures)
-                disturbances = disturbances + 1 if at == disturbed_at else 1
-                disturbed_at = at
-                if disturbances >= _MAX_DISTURBANCES:
+                if at != disturbed_at:
+                    patience, disturbed_at = Patience(), at
+                if patience.ends_with(disturbance):
                     failures.append(f"{tests[at].where}: {disturbance}")
             except Failure as failure:
                 failures.append(f"{tests[len(failures)].where}: {failure}")
