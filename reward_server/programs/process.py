@@ -53,7 +53,7 @@ class Patience:
     """
 
     def __init__(self) -> None:
-        self._kills_left, self._stops_left = 8, 3
+        self._kills_left, self._stops_left = 20, 3
 
     def ends_with(self, disturbance: Disturbed) -> bool:
         """Takes in a disturbance; True if there should be no other try."""

@@ -24,7 +24,7 @@ from reward_server.sandbox.jacket import Jacket
 from reward_server.sandbox.levels import Level
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
 
-_MAX_START_ATTEMPTS = 5
+_MAX_START_ATTEMPTS = 10
 _LARGE_CHARS = 1 << 16
 _MAX_REASON_CHARS = 1000
 _MAX_SHOWN_CHARS = 120

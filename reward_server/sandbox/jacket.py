@@ -26,6 +26,8 @@ class Jacket:
     """The only folder that can be written to; the zygote fills it in for a child that gets one."""
     file_bytes: int = 0
     """Largest file that can be written; 0: nothing can be written to files."""
+    folder_bytes: int = 64 << 20
+    """What fits into `writable_dir`, where mounting is allowed."""
     open_files: int = 32
     """Most open descriptors."""
     threads: int = 0

@@ -40,13 +40,16 @@ class Nest:
         sight, if mounting is allowed.
         """
         self._jacket = replace(jacket, readable=(*python_files(), *jacket.readable))
-        self._private_dirs = PrivateDirs(private_base)
         self._missing: dict[str, str] = {}
         self._cgroup = self._make_cgroup()
         self._proc_fd = _open_folder("/proc")
         self._lifeline = Lifeline()
         if self._wanted("namespaces"):
             self._note("namespaces", namespaces.enclose(self._jacket.readable, private_base))
+        may_mount = "namespaces" not in self._missing
+        self._private_dirs = PrivateDirs(
+            private_base, max_bytes=jacket.folder_bytes if may_mount else None
+        )
         seccomp.warm_up(threads=jacket.threads > 0)
         self._uids = Uids(self._first_uid(private_base), jacket.uids[1])
 

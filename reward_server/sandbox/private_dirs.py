@@ -8,29 +8,49 @@ import secrets
 import stat
 from pathlib import Path
 
+from reward_server.sandbox import kernel
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OWNER_ONLY = 0o700
+_MAX_FILES = 4096
+_MOUNT_FLAGS = 2 | 4 | 8  # no set-user-id, no devices, no programs
+_DETACH = 2
 
 
 class PrivateDirs:
     """Makes and removes them in one folder."""
 
-    def __init__(self, base: Path) -> None:
-        """`base` exists and nobody else writes to it."""
+    def __init__(self, base: Path, *, max_bytes: int | None) -> None:
+        """`base` exists and nobody else writes to it.
+
+        `max_bytes`: each is a file system in memory of that size, so that no child can fill a disk
+        and removing one takes no time; that needs the right to mount. None: plain folders.
+        """
         self._base = base
+        self._max_bytes = max_bytes
         self._count = 0
 
     def make(self, uid: int | None) -> Path:
-        """An empty folder that only that user can enter; None: the user of this process."""
+        """An empty folder that only that user can enter; None: the user of this process.
+
+        Raises:
+            OSError: it cannot be made.
+        """
         self._count += 1
         path = self._base / str(self._count)
         path.mkdir(mode=_OWNER_ONLY)
-        if uid is not None:
+        if self._max_bytes is not None:
+            owner = "" if uid is None else f",uid={uid},gid={uid}"
+            data = f"mode=700,size={self._max_bytes},nr_inodes={_MAX_FILES}{owner}"
+            kernel.call("mount", b"none", os.fsencode(path), b"tmpfs", _MOUNT_FLAGS, data.encode())
+        elif uid is not None:
             os.chown(path, uid, uid)
         return path
 
     def remove(self, path: Path) -> None:
         """Removes one with all that its child, which is dead, left there."""
+        if self._max_bytes is not None:
+            kernel.call("umount2", os.fsencode(path), _DETACH)
         remove_tree(path)
 
 

@@ -9,7 +9,7 @@ from reward_server.sandbox.private_dirs import PrivateDirs
 
 
 def test_a_folder_is_empty_and_its_owners_alone(tmp_path: Path) -> None:
-    path = PrivateDirs(tmp_path).make(None)
+    path = PrivateDirs(tmp_path, max_bytes=None).make(None)
     assert list(path.iterdir()) == []
     assert path.stat().st_mode & 0o777 == 0o700
 
@@ -18,7 +18,7 @@ def test_links_are_removed_and_not_followed(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     (kept / "inner").mkdir(parents=True)
     (kept / "file").write_text("precious")
-    dirs = PrivateDirs(tmp_path)
+    dirs = PrivateDirs(tmp_path, max_bytes=None)
     path = dirs.make(None)
     (path / "to_folder").symlink_to(kept)
     (path / "nested").mkdir()
@@ -31,7 +31,7 @@ def test_links_are_removed_and_not_followed(tmp_path: Path) -> None:
 
 
 def test_depth_costs_neither_stack_nor_descriptors(tmp_path: Path) -> None:
-    dirs = PrivateDirs(tmp_path)
+    dirs = PrivateDirs(tmp_path, max_bytes=None)
     path = dirs.make(None)
     here = os.open(path, os.O_RDONLY)
     for _ in range(3000):
@@ -45,7 +45,7 @@ def test_depth_costs_neither_stack_nor_descriptors(tmp_path: Path) -> None:
 
 
 def test_closed_folders_are_removed(tmp_path: Path) -> None:
-    dirs = PrivateDirs(tmp_path)
+    dirs = PrivateDirs(tmp_path, max_bytes=None)
     path = dirs.make(None)
     (path / "closed" / "inner").mkdir(parents=True)
     (path / "closed" / "inner" / "file").touch()
@@ -57,7 +57,7 @@ def test_closed_folders_are_removed(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    dirs = PrivateDirs(tmp_path)
+    dirs = PrivateDirs(tmp_path, max_bytes=None)
     path = dirs.make(None)
     path.rmdir()
     dirs.remove(path)
