@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,13 +20,18 @@ MIN_MARGIN_S = 0.02
 MARGIN_SHARE = 0.05
 """The same as a share of the call's time; the larger one counts."""
 _MARGIN_PER_ITEM_S = 40e-6  # to write the results
+_MOST_WRITING_SHARE = 0.5
 _TURN_S = 0.005  # how long one call may hold the event loop
 
 
 def answer_within_s(remaining_s: float, item_count: int) -> float:
-    """How long a call may work so that its answer still arrives in time."""
+    """How long a call may work so that its answer still arrives in time.
+
+    `item_count`: the items of all calls that may have to be answered at the same moment.
+    """
     margin_s = max(MIN_MARGIN_S, MARGIN_SHARE * remaining_s)
-    return max(0.0, remaining_s - margin_s - item_count * _MARGIN_PER_ITEM_S)
+    writing_s = min(item_count * _MARGIN_PER_ITEM_S, _MOST_WRITING_SHARE * remaining_s)
+    return max(0.0, remaining_s - margin_s - writing_s)
 
 
 def check_item(item: Item, path: str) -> None:
@@ -76,6 +81,8 @@ class Scorer:
         self._max_items = max_items
         self._max_waiting_items = max_waiting_items
         self._recent = RecentBatches()
+        self._open_item_count = 0
+        self._turn = asyncio.Lock()
         self.draining = asyncio.Event()
         """Set when the server stops taking work."""
 
@@ -88,10 +95,12 @@ class Scorer:
             ServiceError: TOO_MANY_ITEMS, INVALID_FIELD, DUPLICATE_ID, SHUTTING_DOWN.
             Overloaded: the queue is full.
         """
-        deadline_s = time.monotonic() + answer_within_s(remaining_s, len(items))
+        began_s = time.monotonic()
         self.check_open()
         self._check(items)
         batch = self._recent.join(request_id, fingerprint, items)
+        self._open_item_count += len(items)
+        deadline_s = began_s + answer_within_s(remaining_s, self._open_item_count)
         try:
             if batch.task is None and batch.missing():
                 batch.task = asyncio.create_task(self._compute(batch, deadline_s))
@@ -105,6 +114,7 @@ class Scorer:
             self.on_results(items, results)
             return results
         finally:
+            self._open_item_count -= len(items)
             self._recent.leave(batch)
 
     def check_open(self) -> None:
@@ -149,8 +159,29 @@ class Scorer:
 
     async def _begin(self, batch: Batch, works: dict[int, Work], deadline_s: float) -> None:
         routed: dict[str, list[int]] = {}
+        indices = iter(batch.missing())
+        # A small call is begun in its first turn; large ones then take turns with each other, one
+        # at a time, so that the event loop is never long away from what else there is to do.
+        is_begun = self._begin_some(batch, works, indices, routed)
+        while not is_begun:
+            async with self._turn:
+                await asyncio.sleep(0)
+                is_begun = self._begin_some(batch, works, indices, routed)
+        for route, places in routed.items():
+            items = [batch.items[index] for index in places]
+            forwarded = self._judge.forward(route, items, deadline_s - time.monotonic())
+            works.update(zip(places, forwarded, strict=True))
+
+    def _begin_some(
+        self,
+        batch: Batch,
+        works: dict[int, Work],
+        indices: Iterator[int],
+        routed: dict[str, list[int]],
+    ) -> bool:
+        """Begins items for one turn; True if there are no more."""
         turn_s = time.monotonic() + _TURN_S
-        for index in batch.missing():
+        for index in indices:
             item = batch.items[index]
             if (route := self._judge.route_of(item)) is not None:
                 routed.setdefault(route, []).append(index)
@@ -163,12 +194,8 @@ class Scorer:
                 if self._pool.waiting_count > self._max_waiting_items:
                     raise self._overloaded(len(batch.items))
             if time.monotonic() > turn_s:
-                await asyncio.sleep(0)
-                turn_s = time.monotonic() + _TURN_S
-        for route, indices in routed.items():
-            items = [batch.items[index] for index in indices]
-            forwarded = self._judge.forward(route, items, deadline_s - time.monotonic())
-            works.update(zip(indices, forwarded, strict=True))
+                return False
+        return True
 
     async def _finish(self, batch: Batch, works: dict[int, Work]) -> None:
         """Takes in each result when it is known, so that a cut loses only the unfinished."""
