@@ -21,7 +21,7 @@ from math_verify.parser import parse_latex_cached
 
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
 from reward_server.verifiers.mathematics.policy import Policy
-from reward_server.verifiers.symbolic.answers import readable, tell, worded
+from reward_server.verifiers.symbolic.answers import is_notation, readable, tell, worded
 from reward_server.verifiers.symbolic.hedges import hedged
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
@@ -68,8 +68,8 @@ def _is_readable(reference: str) -> bool:
 
 
 def _is_parsed(reference: str) -> bool:
-    """Whether a reference is words, or means something to one of the two grammars."""
-    if readable(reference) or worded(reference):
+    """Whether a reference is words or notation, or means something to one of the grammars."""
+    if readable(reference) or worded(reference) or is_notation(reference):
         return True
     return any(not isinstance(part, str) for part in _gold(reference))
 

@@ -75,7 +75,7 @@ def _demands(text: str) -> dict[str, float]:
 def _scan(pieces: Sequence[str], demands: dict[str, float]) -> None:
     """One pass: which bracket is an exponent, what stands in it, what stands before `!`."""
     groups: list[tuple[bool, int]] = []  # is it an exponent, where it began
-    height = 0
+    height = chain = 0
     for index, piece in enumerate(pieces):
         before = pieces[index - 1] if index else ""
         if piece in _OPENING:
@@ -87,7 +87,8 @@ def _scan(pieces: Sequence[str], demands: dict[str, float]) -> None:
             raised, _ = groups.pop()
             height -= raised
         elif piece == "^":
-            _raise(demands, "nested exponents", height + 1 + _is_raised(pieces, index))
+            chain = chain + 1 if _is_raised(pieces, index) else 1
+            _raise(demands, "nested exponents", height + chain)
         elif piece in ",;&":
             _raise(demands, "parts of a list", demands["parts of a list"] + 1)
         elif piece == "!":

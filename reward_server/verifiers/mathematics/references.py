@@ -23,7 +23,7 @@ def readable(references: Sequence[str]) -> list[str]:
 
 def problem(reference: str) -> str | None:
     """Why a reference cannot be read, in words; None if its writing is sound."""
-    text = ", ".join(last_boxes(reference).texts) or reference
+    text = _unboxed(reference)
     if not text.strip(" \t\n$"):
         return "it is empty"
     if not _paired(text):
@@ -43,10 +43,15 @@ def _read(reference: str) -> str:
     """The reference without its boxes; empty where it cannot be read."""
     if problem(reference) is not None:
         return ""
-    return ", ".join(last_boxes(reference).texts) or reference
+    return _unboxed(reference)
 
 
 _remembered = lru_cache(maxsize=4096)(_read)
+
+
+def _unboxed(reference: str) -> str:
+    boxes = last_boxes(reference).texts
+    return ", ".join(boxes) if boxes else reference
 
 
 def _paired(text: str) -> bool:

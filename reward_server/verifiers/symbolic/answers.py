@@ -12,12 +12,17 @@ from reward_server.verifiers.symbolic import units
 from reward_server.verifiers.symbolic.compare import Comparer
 from reward_server.verifiers.symbolic.cursor import Reading
 from reward_server.verifiers.symbolic.grammar import read
-from reward_server.verifiers.symbolic.shapes import Shape, Unreadable
+from reward_server.verifiers.symbolic.shapes import Shape
 from reward_server.verifiers.symbolic.tokens import plain
 
 _COMMAND = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname)\b")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 _UNWORDED = re.compile(r"[\s${}\\~\"'`\-]|[.,;:](?=\s|$)")
+_NOTATION = re.compile(
+    r"\\(?:mid|equiv|[pb]?mod|forall|exists|colon|implies|iff|mapsto|Rightarrow|Leftrightarrow|angle"
+    r"|triangle|perp|parallel|sim|cong|propto|subset(?:eq)?|deg|mathcal|oplus|otimes|nabla|partial)"
+    r"(?![a-zA-Z])"
+)
 _DELIMITERS = re.compile(r"\\[\[\]()]|\\?\$|\*\*")
 _FINAL_STOP = re.compile(r"(?<=[^\s.])\s*[.,;:]\s*$")
 _LOGARITHM = re.compile(r"log(?![a-zA-Z_]|\s*_)")
@@ -54,6 +59,11 @@ def readable(reference: str) -> bool:
     return _shape(_bare(reference), Reading()) is not None
 
 
+def is_notation(reference: str) -> bool:
+    """Whether it is written with signs that we compare only as they stand."""
+    return _NOTATION.search(reference) is not None
+
+
 def worded(text: str) -> str:
     """A text with words in it in one way of writing; empty if there are no words."""
     bare = _COMMAND.sub(" ", text)
@@ -79,5 +89,7 @@ def _readings(gold: str, found: str) -> Sequence[Reading]:
 def _shape(text: str, reading: Reading) -> Shape | None:
     try:
         return read(plain(units.take_off(text)[0]), reading)
-    except Unreadable:
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:  # noqa: BLE001 - besides Unreadable, sympy raises whatever it likes
         return None

@@ -99,7 +99,7 @@ class Atoms(Calculus):
         return whole
 
     def _symbol(self, name: str) -> Any:
-        if name == "i" and self._next.text != "_":
+        if name == "i" and self._next.text != "_" and not self._counts_i:
             return I
         if name == "I" and self._reading.capital:
             return I
@@ -302,7 +302,7 @@ class Atoms(Calculus):
         return value if exponent is None else power(value, exponent)
 
     def _function_arguments(self) -> list[Expr]:
-        if self._next.text in ("(", "{", "["):
+        if self._next.text in ("(", "{", "[", r"\{"):
             opening = self._take().text
             shape = self._answer()
             closing = "}" if opening == "{" else CLOSING[opening]

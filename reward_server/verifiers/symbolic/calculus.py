@@ -28,6 +28,9 @@ class Calculus(Cursor):
     _integrals = 0
     """How many integrals are open, which the next differential ends."""
 
+    _counts_i = False
+    """True once a sum has i for its letter."""
+
     def _series(self, name: str) -> Expr:
         r"""`\sum_{k=1}^{n} ...`."""
         end: Expr | None = None
@@ -98,8 +101,10 @@ class Calculus(Cursor):
     def _bound(self, signs: frozenset[str]) -> tuple[Expr, Expr, bool]:
         """The letter, where it begins or goes to, and whether it comes from below."""
         self._expect("{")
+        # Whoever counts with i means no imaginary unit by it, from here to the end.
+        self._counts_i = self._counts_i or self._next.text == "i"
         letter = operand(self._primary())
-        if not isinstance(letter, Symbol) and letter != S.ImaginaryUnit:
+        if not isinstance(letter, Symbol):
             raise Unreadable("a sum over something that is no letter")
         if self._take().text not in signs:
             raise Unreadable("a sum without its beginning")

@@ -32,7 +32,7 @@ _UNICODE = str.maketrans(
         "\u03bb": r"\lambda ", "\u03bc": r"\mu ", "\u03c6": r"\phi ", "\u03c9": r"\omega ",
         "\u00bd": r"\frac{1}{2}", "\u00bc": r"\frac{1}{4}", "\u00be": r"\frac{3}{4}",
         "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\uff0c": ",", "\uff08": "(", "\uff09": ")",
-        "\u3001": ",", "\u2032": "'", "\ufeff": None, "\u200b": None,
+        "\u3001": ",", "\uff1b": ";", "\u2032": "'", "\ufeff": None, "\u200b": None,
     }
 )  # fmt: skip
 
@@ -62,6 +62,7 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str
         (r"\\(?:text|mathrm)\s*\{\s*(?:if|for|when)\s*\}", " "),
         (r"\\(?:text|mathrm)\s*\{\s*(?:otherwise|else)\s*\}", r"\\otherwise "),
         (r"\\mathrm\s*\{\s*d\s*\}", "d"),
+        (r"\.{3}", r"\\ldots "),
         (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
         (r"(?<=\d)\s*\{\s*,\s*\}\s*(?=\d)|\{\s*,\s*\}", ","),
         (

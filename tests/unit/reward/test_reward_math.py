@@ -76,6 +76,10 @@ def test_a_right_answer_is_correct(gold: str, response: str) -> None:
         ("42", r"\boxed{1=2=3=42}"),
         ("42", r"\boxed{41=42}"),
         ("42", r"\boxed{41} or \boxed{42}"),
+        ("42", r"\boxed{41} and \boxed{42}"),
+        ("42", r"$\boxed{41}$, $\boxed{42}$"),
+        ("42", "The answer is 41 or 42."),
+        ("42", "The answer is not 42."),
         ("42", r"\boxed{41, 42}"),
         ("42", r"\boxed{42} and \boxed{43}"),
         ("42", r"\boxed{x}"),
@@ -102,14 +106,45 @@ def test_a_response_without_an_answer_is_no_answer(response: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "references", [(), ("",), ("  ",), ("$$",), (r"\boxed{}",), (r"\frac{1}{",), ("}{",)]
-)
+    "references",
+    [
+        (), ("",), ("  ",), ("$$",), (r"\boxed{}",), (r"\frac{1}{",), ("}{",), (r"\frac{1}",),
+        ("x^",), ("3 +",), (r"\sqrt",), (r"\begin{pmatrix}1",), (r"\boxed",), ("2 \\",),
+    ],
+)  # fmt: skip
 def test_a_reference_that_holds_nothing_is_the_machinerys_fault(
     references: tuple[str, ...],
 ) -> None:
-    verdict = graded(r"\boxed{42}", *references)
-    assert (verdict.outcome, verdict.reward) == (Outcome.INVALID_REFERENCE, None)
-    assert verdict.cause is Cause.MACHINERY
+    for response in (r"\boxed{42}", "", "no answer", "<think>"):
+        verdict = graded(response, *references)
+        assert (verdict.outcome, verdict.reward) == (Outcome.INVALID_REFERENCE, None)
+        assert verdict.cause is Cause.MACHINERY
+        assert verdict.detail
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["42", r"\frac{1}{2}", "(1,2]", r"\text{no solution}", r"x^2\equiv 1 \pmod{7}", "Paris"],
+)
+def test_a_sound_reference_passes_its_check(reference: str) -> None:
+    assert checked(reference).outcome is Outcome.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    "references", [("",), (r"\frac{1}{",), ("42", "x^"), ("42", r"\foo\bar"), ()]
+)
+def test_one_bad_reference_fails_the_check(references: tuple[str, ...]) -> None:
+    verdict = checked(*references)
+    assert (verdict.outcome, verdict.cause) == (Outcome.INVALID_REFERENCE, Cause.MACHINERY)
+    assert verdict.detail
+
+
+def checked(*references: str) -> Verdict:
+    """The verdict on references alone, whatever the response."""
+    metadata = {"check_references": True}
+    item = Item(id="1", response=r"\boxed{42}", references=references, metadata=metadata)
+    found = VERIFIER.quick(item)
+    return VERIFIER.judge(found) if isinstance(found, Question) else found
 
 
 def test_any_of_several_references_suffices() -> None:
