@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from reward_server import frames
-from reward_server.sandbox import probe
+from reward_server.sandbox import kernel, probe
 from reward_server.sandbox.entry import Entry
 from reward_server.sandbox.jacket import Jacket
 from reward_server.sandbox.nest import Berth, Nest
@@ -144,7 +144,7 @@ class Zygote:
 
 def _excuse(fd: int, error: OSError) -> None:
     with contextlib.suppress(OSError):  # the server may have given up
-        frames.send(fd, {"problem": str(error)})
+        frames.send(fd, {"problem": kernel.explained(error)})
 
 
 def main() -> int:

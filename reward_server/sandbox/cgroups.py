@@ -37,14 +37,13 @@ class Cgroup:
         self._name = f"{_PREFIX}{os.getpid()}"
         # The file system may be out of sight later on; descriptors stay.
         self._parent_fds: list[int] = []
-        for hierarchy in _hierarchies(str(memory_bytes), str(processes)):
-            _sweep(hierarchy.parent)
-            own = hierarchy.parent / self._name
-            own.mkdir()
-            self._parent_fds.append(os.open(hierarchy.parent, _FOLDER))
-            for file, value in hierarchy.limits.items():
-                (own / file).write_text(value)
-            (own / "cgroup.procs").write_text("0")
+        try:
+            for hierarchy in _hierarchies(str(memory_bytes), str(processes)):
+                self._make(hierarchy)
+        except OSError as error:
+            self.remove()
+            # Without the name of this one cgroup: another zygote's trouble reads the same.
+            raise OSError(str(error).replace(f"/{self._name}", "")) from error
 
     def remove(self) -> None:
         """Moves this process back and removes the cgroup; everybody else in it has ended."""
@@ -55,6 +54,15 @@ class Cgroup:
                     file.write("0")
                 os.rmdir(self._name, dir_fd=fd)
             os.close(fd)
+
+    def _make(self, hierarchy: _Hierarchy) -> None:
+        _sweep(hierarchy.parent)
+        own = hierarchy.parent / self._name
+        own.mkdir()
+        self._parent_fds.append(os.open(hierarchy.parent, _FOLDER))
+        for file, value in hierarchy.limits.items():
+            (own / file).write_text(value)
+        (own / "cgroup.procs").write_text("0")
 
 
 def _hierarchies(memory: str, processes: str) -> list[_Hierarchy]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from reward_server.sandbox import landlock, seccomp, user
+from reward_server.sandbox import kernel, landlock, seccomp, user
 from reward_server.sandbox.rlimits import limit_resources
 
 PARTS = ("user", "limits", "landlock", "seccomp", "namespaces", "cgroup")
@@ -80,7 +80,7 @@ def put_on(jacket: Jacket) -> dict[str, str]:
         try:
             put()
         except OSError as error:
-            missing[part] = str(error)
+            missing[part] = kernel.explained(error)
 
     wear("limits", lambda: _limit(jacket))
     wear("user", user.renounce_privileges)

@@ -74,3 +74,9 @@ def prctl(option: int, value: int = 0) -> None:
     if _libc().prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero) == -1:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error), "prctl")
+
+
+def explained(error: OSError) -> str:
+    """What the system says, in words."""
+    parts = [str(part) for part in (error.filename, error.strerror) if part]
+    return ": ".join(parts) or str(error)

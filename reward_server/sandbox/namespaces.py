@@ -42,7 +42,7 @@ def in_child(act: Callable[[], None]) -> str:
             try:
                 act()
             except OSError as error:
-                os.write(write_end, str(error).encode())
+                os.write(write_end, kernel.explained(error).encode())
             else:
                 status = 0
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reward_server.sandbox import namespaces, seccomp, user
+from reward_server.sandbox import kernel, namespaces, seccomp, user
 from reward_server.sandbox.cgroups import Cgroup
 from reward_server.sandbox.entry import Child
 from reward_server.sandbox.jacket import Jacket, put_on
@@ -114,7 +114,7 @@ class Nest:
                     processes=1 + count * (1 + jacket.threads),
                 )
             except OSError as error:
-                self._note("cgroup", str(error))
+                self._note("cgroup", kernel.explained(error))
         return None
 
     def _first_uid(self, private_base: Path) -> int | None:

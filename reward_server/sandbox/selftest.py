@@ -69,17 +69,24 @@ def judge(
         ruled_out, act, parts = _ACTS[name]
         level = min(level, Level(ruled_out - 1))
         lacks.append(f"a worker can {act}: {_reasons(parts, missing)}")
-    for name in (*namespaces.NAMES, "cgroup"):
-        if whereabouts.get(name) in (None, _own(name)):
-            level = min(level, Level.JACKET)
-            part = "cgroup" if name == "cgroup" else "namespaces"
-            lacks.append(f"a worker shares the server's {name}: {_reasons((part,), missing)}")
+    shared = [name for name in (*namespaces.NAMES, "cgroup") if _is_shared(name, whereabouts)]
+    if shared:
+        level = min(level, Level.JACKET)
+    if spaces := [name for name in shared if name != "cgroup"]:
+        reasons = _reasons(("namespaces",), missing)
+        lacks.append(f"a worker shares the server's namespaces {', '.join(spaces)}: {reasons}")
+    if "cgroup" in shared:
+        lacks.append(f"a worker shares the server's cgroup: {_reasons(('cgroup',), missing)}")
     return Fit(level, tuple(lacks))
 
 
 def _reasons(parts: Iterable[str], missing: Mapping[str, str]) -> str:
     found = [f"no {part} ({missing[part]})" for part in parts if part in missing]
     return ", ".join(found) or "nothing prevents it on this system"
+
+
+def _is_shared(name: str, whereabouts: Mapping[str, str]) -> bool:
+    return whereabouts.get(name) in (None, _own(name))  # what is not told counts as shared
 
 
 def _own(name: str) -> str | None:

@@ -27,6 +27,7 @@ def become(uid: int) -> None:
     Raises:
         OSError: this process may not, or there is no such id in this user namespace.
     """
+    _empty_bounding_set()
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -38,11 +39,15 @@ def renounce_privileges() -> None:
     Raises:
         OSError: the kernel refuses, or there is another kernel.
     """
+    _empty_bounding_set()
+    kernel.call("capset", struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+
+
+def _empty_bounding_set() -> None:
     for capability in range(last_capability() + 1):
         try:
             kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
         except OSError:
-            break  # not allowed; `no_new_privs` bars the way as well
-    kernel.call("capset", struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
-    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+            return  # not allowed; `no_new_privs` bars the way as well
