@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,6 +51,8 @@ class Nest:
         self._private_dirs = PrivateDirs(
             private_base, max_bytes=jacket.folder_bytes if may_mount else None
         )
+        if sys.platform == "linux":
+            user.empty_bounding_set()  # for all children at once
         seccomp.warm_up(threads=jacket.threads > 0)
         self._uids = Uids(self._first_uid(private_base), jacket.uids[1])
 

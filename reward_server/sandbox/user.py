@@ -27,7 +27,6 @@ def become(uid: int) -> None:
     Raises:
         OSError: this process may not, or there is no such id in this user namespace.
     """
-    _empty_bounding_set()
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -39,13 +38,17 @@ def renounce_privileges() -> None:
     Raises:
         OSError: the kernel refuses, or there is another kernel.
     """
-    _empty_bounding_set()
+    empty_bounding_set()
     kernel.call("capset", struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
 
 
-def _empty_bounding_set() -> None:
+def empty_bounding_set() -> None:
+    """Sees to it that neither this process nor its children get capabilities from a program file.
+
+    What it has now it keeps.
+    """
     for capability in range(last_capability() + 1):
         try:
             kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
