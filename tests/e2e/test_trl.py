@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import re
 import statistics
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 from tests.services import Service, service
 
 STEPS = 6
+EXAMPLE = Path(__file__).parents[2] / "examples" / "trl" / "train.py"
 PROGRAM = Path(__file__).with_name("trl_training.py")
 
 pytestmark = [
@@ -54,3 +57,14 @@ def test_trl_trains_with_our_rewards(server: Service, tmp_path: Path, kind: str)
         assert row["trimtab_numeric/invalid"] == pytest.approx(batch.count(None) / len(batch))
     assert set(result["outcomes"]) <= {"correct", "incorrect", "no_answer", "invalid_reference"}
     assert len(result["outcomes"]) == len(result["given"][-1])
+
+
+def test_the_example_trains(server: Service, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(EXAMPLE), "3"], cwd=tmp_path, capture_output=True, text=True,
+        timeout=280, env={**os.environ, "TRIMTAB_REWARD": server.target},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    told = re.findall(r"^(\d) reward (\S+) invalid 0.0$", ended.stdout, re.MULTILINE)
+    assert [step for step, _ in told] == ["1", "2", "3"]
+    assert all(0 < float(reward) < 1 for _, reward in told)
