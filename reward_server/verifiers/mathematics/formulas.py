@@ -19,7 +19,6 @@ MAX_DEPTH = 25
 """Brackets within brackets that are read."""
 _MAX_DIGITS = 300
 
-_ONE: Ball = (1.0, 0.0)
 _GREEK = frozenset(
     {r"\alpha", r"\beta", r"\gamma", r"\delta", r"\epsilon", r"\varepsilon", r"\zeta", r"\eta",
      r"\theta", r"\vartheta", r"\kappa", r"\lambda", r"\mu", r"\nu", r"\xi", r"\rho", r"\sigma",
@@ -215,7 +214,7 @@ class Formula:
 
     def _degrees(self) -> None:
         if self._functions:
-            self._steps.append(("constant", "degree"))
+            self._steps.append(("constant", "pi/180"))
         else:
             self.notes.doubts.add(Doubt.DEGREE)
             self._load(Doubt.DEGREE)
@@ -291,7 +290,7 @@ class Formula:
             self._steps.append(("decimal", (ball, piece)) if ball[1] else ("push", ball))
             return
         scale = int(exponent or 0) - len(places)
-        if abs(scale) > _MAX_DIGITS:
+        if abs(scale) + len(digits) > _MAX_DIGITS:
             raise Odd
         # Its last digit may be a rounded one.
         self._steps.append(("decimal", (balls.rounded(float(piece), 10.0**scale), piece)))
@@ -352,12 +351,11 @@ class Formula:
 
     def _function(self, name: str) -> None:
         self.at += 1
-        base: Ball | None = None
-        if name == r"\log" and self._now == "_":
+        has_base = name == r"\log" and self._now == "_"
+        if has_base:
             self.at += 1
             self._argument()
             self._unary(balls.logarithm)
-            base = _ONE
         power = self._function_power()
         self._functions += 1
         if self._now in {"(", "{"}:
@@ -368,7 +366,7 @@ class Formula:
             self._bare_argument(is_logarithm=name in {r"\ln", r"\log"})
         self._functions -= 1
         self._unary(_FUNCTIONS[name])
-        if base is not None:
+        if has_base:
             self._binary(_divide_reversed)
         elif name == r"\log":
             self.notes.doubts.add(Doubt.LOGARITHM)

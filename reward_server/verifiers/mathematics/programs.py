@@ -12,15 +12,14 @@ from reward_server.verifiers.mathematics import balls
 from reward_server.verifiers.mathematics.balls import Ball
 
 Step: TypeAlias = tuple[str, Any]
-"""An operation and what it needs: `push` an exact ball, `decimal` another one with
-its text, `constant` a name among `CONSTANTS`, `load` a name, `apply` a letter, `unary` or
-`binary` a function, `root` and `mixed` nothing."""
+"""An operation and what it needs: `push` an exact ball, `decimal` another one with its text,
+`constant` a name among `CONSTANTS`, `load` a name, `apply` a letter, `unary` or `binary` a
+function, `root` and `mixed` nothing."""
 Program: TypeAlias = tuple[Step, ...]
-
 
 CONSTANTS: Mapping[str, Ball] = {
     "pi": balls.rounded(math.pi, 0.0),
-    "degree": balls.rounded(math.pi / 180, 0.0),
+    "pi/180": balls.rounded(math.pi / 180, 0.0),
 }
 """Numbers that have a name."""
 

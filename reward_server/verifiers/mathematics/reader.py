@@ -20,6 +20,7 @@ _JOINTS = frozenset([",", " and", " or"])
 _UNION = r"\cup"
 _EQUALS = frozenset(["=", r"\approx"])
 _RELATIONS = frozenset([r"\le", r"\ge", r"\ne", "<", ">"])
+_OPERATORS = frozenset(["+", "-", "*", "/", "^", r"\int", r"\sum", r"\prod", r"\lim"])
 _SIGNS = _EQUALS | _RELATIONS
 _ENDS = _CLOSERS | _JOINTS | _SIGNS | {"", _UNION}
 _WORDS = frozenset(["and", "or"])
@@ -175,8 +176,9 @@ class _Reader:
     def _label_end(self, start: int) -> int:
         at = start
         while self._tokens[at] not in _EQUALS:
-            if self._tokens[at] in _JOINTS or not self._tokens[at]:
-                raise Odd
+            piece = self._tokens[at]
+            if not piece or piece in _JOINTS or piece in _OPERATORS or piece[0].isdigit():
+                raise Odd  # it is to be solved first
             at = self._ends.get(at, at) + 1
         return at
 
