@@ -1,4 +1,4 @@
-"""The Node client against real servers."""
+"""The Node client against real servers, and a reward server in Node against the checks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.cli.cli_process import free_address
 from tests.wire.reward_server_process import running_reward_server
 from tests.wire.rollout_server_process import running_rollout_server
+from trimtab.conformance import QUICK, Options, Status, run_suite
 
 ROOT = Path(__file__).parents[2]
 INSTALL_TIMEOUT_S = 240.0
@@ -40,6 +43,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    shutil.copytree(ROOT / "examples" / "external_reward", folder / "examples" / "external_reward")
     return client / "client.mjs"
 
 
@@ -111,3 +115,24 @@ def test_no_server_is_an_error(program: Path, targets: list[str]) -> None:
     done = run(program, "--rollout", "unix:/nonexistent/socket", *targets[2:])
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
+
+
+@contextmanager
+def brevity_in_node(program: Path) -> Iterator[str]:
+    """The example of a reward server in Node."""
+    address = free_address()
+    server = program.parents[2] / "examples" / "external_reward" / "brevity.mjs"
+    process = subprocess.Popen(["node", str(server), address.rpartition(":")[2]])
+    try:
+        yield address
+    finally:
+        process.kill()
+        process.wait(RUN_TIMEOUT_S)
+
+
+async def test_a_reward_server_in_node_keeps_to_the_contract(program: Path) -> None:
+    with brevity_in_node(program) as target:
+        report = await run_suite(Options(target=target, is_quick=True, scale=QUICK))
+    assert report.names(Status.FAILED) == []
+    assert report.is_passed
+    assert "stream-offered" in report.names(Status.ADVISED)
