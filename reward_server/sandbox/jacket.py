@@ -28,6 +28,8 @@ class Jacket:
     """Largest file that can be written; 0: nothing can be written to files."""
     folder_bytes: int = 64 << 20
     """What fits into `writable_dir`, where mounting is allowed."""
+    dir_bytes: int = 64 << 20
+    """Room in its private folder, where the system can bound it (namespaces)."""
     open_files: int = 32
     """Most open descriptors."""
     threads: int = 0
@@ -40,6 +42,9 @@ class Jacket:
     """First user id and number of ids for children, one each, if the zygote runs as root."""
     siblings: int = 64
     """Children at a time, for which the cgroup that they share is sized."""
+    user_processes: int | None = None
+    """Processes and threads that the zygote's user may have when a child without a user of its own
+    starts a thread; the zygote fills it in."""
     uid: int | None = None
     """The child's own user, if it has one; the zygote fills it in."""
 
@@ -103,5 +108,5 @@ def _limit(jacket: Jacket) -> None:
 def _processes(jacket: Jacket) -> int | None:
     if jacket.threads == 0:
         return 0
-    # The kernel counts those of the user: only one with a single process can be given a number.
-    return None if jacket.uid is None else 1 + jacket.threads
+    # The kernel counts those of the user, which may be the server's as well.
+    return jacket.user_processes if jacket.uid is None else 1 + jacket.threads

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reward_server.sandbox import kernel, new_root
 
-_NEWNS, _NEWUTS, _NEWIPC = 0x00020000, 0x04000000, 0x08000000
+_NEWUTS, _NEWIPC = 0x04000000, 0x08000000
 _NEWUSER, _NEWNET = 0x10000000, 0x40000000
 NAMES = ("net", "ipc", "mnt", "uts")
 """The namespaces that a child has apart from the server, as in /proc/PID/ns.
@@ -55,7 +55,7 @@ def in_child(act: Callable[[], None]) -> str:
 
 
 def _enter(readable: tuple[Path, ...], writable: Path) -> None:
-    own = _NEWNS | _NEWUTS | _NEWIPC | _NEWNET
+    own = new_root.NEWNS | _NEWUTS | _NEWIPC | _NEWNET
     if os.geteuid() == 0:
         kernel.call("unshare", own)
     else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reward_server.sandbox import kernel, namespaces, seccomp, user
+from reward_server.sandbox import kernel, namespaces, new_root, seccomp, user
 from reward_server.sandbox.cgroups import Cgroup
 from reward_server.sandbox.entry import Child
 from reward_server.sandbox.jacket import Jacket, put_on
@@ -40,7 +41,11 @@ class Nest:
         From here on only the Python installation, `jacket.readable` and `private_base` are in
         sight, if mounting is allowed.
         """
-        self._jacket = replace(jacket, readable=(*python_files(), *jacket.readable))
+        self._jacket = replace(
+            jacket,
+            readable=(*python_files(), *jacket.readable),
+            user_processes=_running_count(os.geteuid()) + _most_processes(jacket),
+        )
         self._missing: dict[str, str] = {}
         self._cgroup = self._make_cgroup()
         self._proc_fd = _open_folder("/proc")
@@ -78,6 +83,8 @@ class Nest:
         """
         os.setsid()
         memory = MemoryWatch(self._proc_fd)
+        if berth.private_dir is not None and "namespaces" not in self._missing:
+            new_root.bound(berth.private_dir, self._jacket.dir_bytes, berth.uid)
         if berth.uid is not None:
             user.become(berth.uid)
         self._lifeline.attach()
@@ -109,12 +116,11 @@ class Nest:
 
     def _make_cgroup(self) -> Cgroup | None:
         jacket = self._jacket
-        count = jacket.siblings + _DYING
         if self._wanted("cgroup"):
             try:
                 return Cgroup(
-                    memory_bytes=count * jacket.memory_bytes,
-                    processes=1 + count * (1 + jacket.threads),
+                    memory_bytes=(jacket.siblings + _DYING) * jacket.memory_bytes,
+                    processes=1 + _most_processes(jacket),
                 )
             except OSError as error:
                 self._note("cgroup", kernel.explained(error))
@@ -142,6 +148,21 @@ class Nest:
         except OSError:
             pass  # what is not told counts as shared
         return found
+
+
+def _most_processes(jacket: Jacket) -> int:
+    """Processes and threads of all children."""
+    return (jacket.siblings + _DYING) * (1 + jacket.threads)
+
+
+def _running_count(uid: int) -> int:
+    """Processes and threads that the user has now, as far as they are in sight."""
+    count = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            if folder.stat().st_uid == uid:
+                count += len(list((folder / "task").iterdir()))
+    return count
 
 
 def _live_as(uid: int, needed: Iterable[Path]) -> None:

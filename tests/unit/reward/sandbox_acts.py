@@ -73,6 +73,7 @@ FORBIDDEN = {
     "take too much memory": "mmap.mmap(-1, 3 << 29)",
     "open too many files": "[os.dup(0) for _ in range(1000)]",
     "write too much": "len(BIG) == open(HOME + '/big', 'wb', buffering=0).write(BIG) or fail()",
+    "write too many files": "[open(f'{HOME}/{n}', 'wb').write(BIG[1:]) for n in range(80)]",
     "become root": "os.geteuid() != 0 or fail(); os.setuid(0)",
 }
 """Python expressions and statements that raise where they are refused."""
