@@ -37,7 +37,7 @@ from reward_server.verifiers.symbolic.vocabulary import (
     TIMES,
 )
 
-_MAX_DEPTH = 150
+_MAX_DEPTH = 60
 
 
 class Expressions(Atoms):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from reward_server.verifiers.symbolic.arithmetic import (
@@ -16,6 +17,7 @@ from reward_server.verifiers.symbolic.shapes import (
     Relation,
     Shape,
     Union,
+    Unreadable,
 )
 from reward_server.verifiers.symbolic.tokens import Token, tokenize
 from reward_server.verifiers.symbolic.vocabulary import (
@@ -25,6 +27,7 @@ from reward_server.verifiers.symbolic.vocabulary import (
     SETS,
 )
 
+_WORD = re.compile(r"(?<![\\a-zA-Z])(?![bBpv]?matrix|smallmatrix|array|cases)[a-zA-Z]{4,}")
 _ENDS_CELL = frozenset({"&", "\\\\", r"\end"})
 
 
@@ -34,6 +37,8 @@ def read(text: str, reading: Reading) -> Shape:
     Raises:
         Unreadable: it is beyond this grammar.
     """
+    if _WORD.search(text):
+        raise Unreadable("words")
     tokens = tokenize(text, grouped=reading.grouped)
     names = {token.text for token in tokens}
     if names & {r"\pm", r"\mp"}:

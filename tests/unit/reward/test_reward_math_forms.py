@@ -123,6 +123,7 @@ DIFFERENT = [
     (r"\pi", "3.14"),
     (r"5\text{ ways}", r"5!\text{ ways}"),
     ("12:00", "1:00"),
+    (r"\text{east}", "seat"),
     (r"1 - \frac{1}{\mathrm{e}}", r"1 + \frac{1}{\mathrm{e}}"),
 ]
 
