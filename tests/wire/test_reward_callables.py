@@ -264,6 +264,26 @@ def test_an_environment_that_does_not_hold_is_said(
         verl.compute_score("a", "7", "7")
 
 
+async def test_the_environment_may_name_tls_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    files = (f"tls.cert_file={tmp_path}/cert.pem", f"tls.key_file={tmp_path}/key.pem")
+    with service("reward_server", "workers=1", *files) as secured:
+        with pytest.raises(RemoteError):
+            TrimtabReward(secured.target, patience_s=0)(["p"], ["so 7"], solution=["7"])
+        monkeypatch.setenv("TRIMTAB_REWARD_CA", str(tmp_path / "cert.pem"))
+        sync, waiting = TrimtabReward(secured.target), AsyncTrimtabReward(secured.target)
+        assert sync(["p"], ["so 7"], solution=["7"]) == [1.0]
+        assert pickle.loads(pickle.dumps(sync))(["p"], ["so 7"], solution=["7"]) == [1.0]
+        assert await waiting(["p"], ["so 7"], solution=["7"]) == [1.0]
+
+
 def test_the_functions_need_the_client_alone() -> None:
     program = (
         "import json, sys; from trimtab.integrations import openrlhf, slime, trl, verl; "
