@@ -264,20 +264,27 @@ def test_an_environment_that_does_not_hold_is_said(
         verl.compute_score("a", "7", "7")
 
 
-async def test_the_environment_may_name_tls_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate that is its own authority; its key lies beside it."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
          "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost",
          "-addext", "subjectAltName=IP:127.0.0.1"],
         cwd=tmp_path, check=True, capture_output=True,
     )  # fmt: skip
-    files = (f"tls.cert_file={tmp_path}/cert.pem", f"tls.key_file={tmp_path}/key.pem")
+    return tmp_path / "cert.pem"
+
+
+async def test_the_environment_may_name_tls_files(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = certificate.with_name("key.pem")
+    files = (f"tls.cert_file={certificate}", f"tls.key_file={key}")
     with service("reward_server", "workers=1", *files) as secured:
         with pytest.raises(RemoteError):
             TrimtabReward(secured.target, patience_s=0)(["p"], ["so 7"], solution=["7"])
-        monkeypatch.setenv("TRIMTAB_REWARD_CA", str(tmp_path / "cert.pem"))
+        monkeypatch.setenv("TRIMTAB_REWARD_CA", str(certificate))
         sync, waiting = TrimtabReward(secured.target), AsyncTrimtabReward(secured.target)
         assert sync(["p"], ["so 7"], solution=["7"]) == [1.0]
         assert pickle.loads(pickle.dumps(sync))(["p"], ["so 7"], solution=["7"]) == [1.0]
