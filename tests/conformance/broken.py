@@ -30,6 +30,20 @@ class Backwards(Honest):
         return list(super().scored(request, context))[::-1]
 
 
+class Sorting(Honest):
+    """Keeps its results in a map by id."""
+
+    def scored(self, request: reward_pb2.ScoreRequest, context: Context) -> Sequence[Result]:
+        return sorted(super().scored(request, context), key=lambda result: result.id)
+
+
+class Truncating(Honest):
+    """Has a limit of its own and does not tell."""
+
+    def scored(self, request: reward_pb2.ScoreRequest, context: Context) -> Sequence[Result]:
+        return super().scored(request, context)[:5_000]
+
+
 class Dropping(Honest):
     """Leaves out the items that fail."""
 
@@ -202,6 +216,8 @@ BROKEN: dict[str, tuple[type[Honest], str]] = {
     kind.__name__.lower(): (kind, check)
     for kind, check in (
         (Backwards, "request-order"),
+        (Sorting, "request-order"),
+        (Truncating, "most-items"),
         (Dropping, "one-result-per-item"),
         (Dividing, "finite-reward"),
         (Zeroing, "reward-by-outcome"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from google.protobuf.duration_pb2 import Duration
 
 from trimtab.common.v1.message_pb2 import Message, ToolCall
@@ -54,7 +56,16 @@ async def one_item(peer: Peer) -> str:
 async def most_items(peer: Peer) -> str:
     """Sends as many as a call may hold."""
     items = peer.items.plain(peer.max_items)
-    await peer.answers(items)
+    try:
+        results = await peer.score(items, is_matched=False)
+    except Refused as refused:
+        if refused.code == "DEADLINE_EXCEEDED":
+            within = f"within {peer.options.timeout_s:g} s"
+            raise NotJudged(f"no answer to {len(items)} items {within}: see deadline") from refused
+        raise
+    if Counter(item.id for item in items) != Counter(result.id for result in results):
+        raise Broken(f"{len(results)} results that do not match {len(items)} items")
+    peer.laws.note_batch(items, results, peer.where)
     return f"{len(items)} items, {len(items)} results"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from trimtab.common.v1.outcome_pb2 import OUTCOME_TIMED_OUT, OUTCOME_UNAVAILABLE
@@ -13,6 +14,9 @@ from trimtab.reward.v1 import reward_pb2
 _BEFORE = "Answers before the call's deadline: items still running are then TIMED_OUT, items not "
 _STRETCHES = (1, 1, 2, 4)
 _LOOKED_AT = 24
+_SAMPLE_ITEMS = 32
+_TOO_MANY = 20
+"""How many times as many items are sent as fit in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,18 @@ class Hurried:
         return sum(result.outcome in cut for result in self.results.values())
 
 
+async def _too_many(peer: Peer) -> int:
+    """More items than the server can judge under the short deadline, but not beyond all measure."""
+    scale = peer.options.scale
+    began_s = time.monotonic()
+    await peer.answers(peer.items.hard(_SAMPLE_ITEMS))
+    fitting = scale.hurried_s * _SAMPLE_ITEMS / (time.monotonic() - began_s)
+    return min(max(_SAMPLE_ITEMS, int(_TOO_MANY * fitting)), scale.hurried_items, peer.max_items)
+
+
 async def _hurried(peer: Peer) -> Hurried:
     """A batch that was answered in time; a busy machine gets more time after the first tries."""
-    count = min(peer.options.scale.hurried_items, peer.max_items)
+    count = await _too_many(peer)
     for stretch in _STRETCHES:
         items = peer.items.hard(count)
         given_s = stretch * peer.options.scale.hurried_s
@@ -48,6 +61,7 @@ async def _hurried(peer: Peer) -> Hurried:
         if stretch > 1 and not hurried.cut_count:
             break  # it took its time, and the time happened to be enough
         return hurried
+    peer.heeds_deadlines = False
     raise Broken(f"{count} items with {peer.options.scale.hurried_s:g} s: no answer, several times")
 
 

@@ -20,7 +20,6 @@ class ItemMaker:
         """`verifier` is named by every item; empty: none is named."""
         self.verifier = verifier
         """The name."""
-        self._salt = secrets.token_hex(3)
         self._count = secrets.randbelow(1 << 20)
 
     def request_id(self) -> str:
@@ -31,7 +30,8 @@ class ItemMaker:
         """An item with these texts; without an id it gets one."""
         self._count += 1
         return Item(
-            id=item_id or f"{self._salt}-{self._count}",
+            # In no order that sorting them could bring about by chance.
+            id=item_id or f"{secrets.token_hex(3)}-{self._count}",
             verifier=self.verifier,
             response=response,
             references=references,

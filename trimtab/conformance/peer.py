@@ -81,6 +81,8 @@ class Peer:
         """Calls that failed, in order."""
         self.where = ""
         """The check that runs."""
+        self.heeds_deadlines = True
+        """False once it was seen that the server does not."""
         self._has_stream: bool | None = None
         self.channel = open_channel(options.target, tls=options.tls)
         """For the services beside RewardService."""
@@ -230,13 +232,16 @@ class Peer:
         return info.running_count + info.waiting_count
 
     async def is_alive(self) -> bool:
-        """True if the server answers anything at all."""
-        try:
-            await self.stub.Score(reward_pb2.ScoreRequest(), timeout=_ALIVE_S)
-        except aio.AioRpcError as error:
-            dead = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-            return error.code() not in dead
-        return True
+        """True if the server answers an item, or a call without items, in whatever way."""
+        dead = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        for items in (self.items.plain(1), []):
+            try:
+                await self.stub.Score(reward_pb2.ScoreRequest(items=items), timeout=_ALIVE_S)
+            except aio.AioRpcError as error:
+                if error.code() in dead:
+                    continue
+            return True
+        return False
 
     def _refused(self, error: aio.AioRpcError) -> Refused:
         refused = Refused(error)
