@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,6 +16,7 @@ from tests.wire.reward_server_process import (
     TIMEOUT_S,
     RewardServer,
     children,
+    cpu_ticks,
     eventually,
     is_gone,
     item,
@@ -291,27 +291,20 @@ def test_a_program_can_be_part_of_a_composite(server: RewardServer) -> None:
     assert (outcome_of(result), result.reward) == ("CORRECT", 1.5)
 
 
-SLEEPER = fenced("import time\ntime.sleep(1)\nprint(int(input()) ** 2)")
+BUSY = fenced("import time\nwhile time.process_time() < 1: pass\nprint(int(input()) ** 2)")
 
 
-def sleeping_program(server: RewardServer, known: set[int]) -> int:
-    """The process in which a program sleeps."""
+def busy_program(server: RewardServer, known: set[int]) -> int:
+    """The process in which a program is busy."""
     found: set[int] = set()
 
-    def sleeps() -> bool:
+    def is_busy() -> bool:
         found.clear()
-        found.update(pid for pid in server.process_pids() - known if is_asleep(pid))
+        found.update(pid for pid in server.process_pids() - known if cpu_ticks(pid) > 10)
         return bool(found)
 
-    eventually(sleeps)
+    eventually(is_busy)
     return max(found)
-
-
-def is_asleep(pid: int) -> bool:
-    try:
-        return "nanosleep" in Path(f"/proc/{pid}/wchan").read_text()
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
@@ -319,11 +312,9 @@ def test_a_program_that_somebody_else_ends_runs_again(
     server: RewardServer, number: signal.Signals
 ) -> None:
     known = server.process_pids()
-    request = reward_pb2.ScoreRequest(
-        items=[item("1", SLEEPER, prints(f"{number}", f"{number**2}"))]
-    )
+    request = reward_pb2.ScoreRequest(items=[item("1", BUSY, prints(f"{number}", f"{number**2}"))])
     call = server.stub.Score.future(request, timeout=TIMEOUT_S)
-    os.kill(sleeping_program(server, known), number)
+    os.kill(busy_program(server, known), number)
     [result] = call.result().results
     assert (outcome_of(result), result.detail) == ("CORRECT", "")
 
@@ -338,9 +329,9 @@ def test_programs_outlive_their_zygote(server: RewardServer) -> None:
 
 def test_a_cancelled_call_ends_its_programs(server: RewardServer) -> None:
     known = server.process_pids()
-    request = reward_pb2.ScoreRequest(items=[item("1", SLEEPER.replace("1)", "9)"), SQUARES)])
+    request = reward_pb2.ScoreRequest(items=[item("1", BUSY.replace("< 1:", "< 9:"), SQUARES)])
     call = server.stub.Score.future(request, timeout=TIMEOUT_S)
-    pid = sleeping_program(server, known)
+    pid = busy_program(server, known)
     call.cancel()
     eventually(lambda: is_gone(pid))
 
@@ -356,5 +347,5 @@ def test_a_full_queue_turns_calls_away() -> None:
     settings = (f"verifiers={json.dumps(VERIFIERS)}", "max_waiting_items=2", "program_slots=1")
     with running_reward_server(*settings) as server:
         with pytest.raises(grpc.RpcError) as caught:
-            server.score(*(item(str(i), SLEEPER + "\n" * i, SQUARES + " " * i) for i in range(9)))
+            server.score(*(item(str(i), BUSY + "\n" * i, SQUARES + " " * i) for i in range(9)))
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
