@@ -29,6 +29,14 @@ _KEPT_ENVIRONMENT = (
 )  # fmt: skip
 
 
+def signal_name(number: int) -> str:
+    """The signal's name, where Python has one."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class WorkerDied(Exception):
     """A worker ended, or stopped making sense, before it answered."""
 
@@ -98,7 +106,7 @@ class WorkerProcess:
             return WorkerDied("the worker closed its connection")
         if status >= 0:
             return WorkerDied(f"the worker ended with status {status}", status=status)
-        return WorkerDied(f"the worker was killed by {signal.Signals(-status).name}", status=status)
+        return WorkerDied(f"the worker was killed by {signal_name(-status)}", status=status)
 
     def _stat(self) -> list[str]:
         """What the system tells of it, from the state on; empty where it does not."""

@@ -10,12 +10,12 @@ import signal
 import struct
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from reward_server import frames
-from reward_server.processes import Nursery, WorkerProcess
+from reward_server.processes import Nursery, WorkerProcess, signal_name
 from reward_server.programs.folder import is_overfull
 from reward_server.sandbox.levels import Level
 
@@ -26,6 +26,7 @@ _LOOK_S = 0.03
 _WORTH_WAITING_S = 0.01
 _READY_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 10.0
+_DISTURBANCE_S = 0.05  # what another process costs, at least
 _PIECE_BYTES = 1 << 16
 _MAX_EXPLANATION_BYTES = 1200
 
@@ -72,6 +73,11 @@ class Budget:
     """For one test."""
     left_s: float
     """For all that is still to come."""
+    forgiven_s: float = field(init=False)
+    """What disturbances may still cost: a program can kill itself as often as it likes."""
+
+    def __post_init__(self) -> None:
+        self.forgiven_s = self.left_s
 
     def limit_s(self) -> float:
         """What the next test may take.
@@ -82,6 +88,15 @@ class Budget:
         if self.left_s <= 0:
             raise Failure("the time for all tests together is used up")
         return min(self.test_s, self.left_s)
+
+    def spend(self, spent_s: float, *, disturbed: bool) -> None:
+        """Takes in what a try has taken; that of a disturbed one is given back, up to a bound."""
+        if disturbed:
+            spent_s = max(spent_s, _DISTURBANCE_S)
+            given_s = min(spent_s, self.forgiven_s)
+            self.forgiven_s -= given_s
+            spent_s -= given_s
+        self.left_s -= spent_s
 
 
 class ProgramProcess:
@@ -171,13 +186,14 @@ class ProgramProcess:
         if status == -signal.SIGXCPU:
             return Failure("it used up its processor time")
         if status < 0:
-            return Failure(f"it crashed with {signal.Signals(-status).name}")
+            return Failure(f"it crashed with {signal_name(-status)}")
         return Failure(explanation or f"it ended with status {status}")
 
     async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
         """The result, if it comes in time; time spent waiting for a processor does not count."""
         task = asyncio.ensure_future(work)
         began_s, waited_before_s, waited_s = time.monotonic(), self._waited_s(), 0.0
+        disturbed = False
         try:
             timeout_s = self._budget.limit_s()
             while not task.done():
@@ -193,11 +209,12 @@ class ProgramProcess:
                 waited_s = seen_s
             return task.result()
         except Disturbed:
-            began_s = math.inf  # it gets its time back
+            disturbed = True
             raise
         finally:
             task.cancel()
-            self._budget.left_s -= max(0.0, time.monotonic() - began_s - waited_s)
+            spent_s = max(0.0, time.monotonic() - began_s - waited_s)
+            self._budget.spend(spent_s, disturbed=disturbed)
 
     def _late(self, timeout_s: float) -> Failure | Disturbed:
         if self._is_stopped():

@@ -190,8 +190,8 @@ class _Trial:
             return f"{test.where}: {str(answer.get('error'))[:_MAX_REASON_CHARS]}"
         if test.check.accepts(answer["value"], self._plan.rules):
             return ""
-        claimed = json.dumps(answer["value"])[:_MAX_SHOWN_CHARS]
-        return f"{test.where}: the result {claimed} is not {test.check.wanted()[:_MAX_SHOWN_CHARS]}"
+        wanted = test.check.wanted()[:_MAX_SHOWN_CHARS]
+        return f"{test.where}: the result {_shown(answer['value'])} is not {wanted}"
 
     def _is_settled(self, failures: Sequence[str]) -> bool:
         return not self._plan.run_all and any(failures)
@@ -215,6 +215,13 @@ class _Trial:
             yield process
         finally:
             await process.close()
+
+
+def _shown(claimed: Any) -> str:
+    try:
+        return json.dumps(claimed)[:_MAX_SHOWN_CHARS]
+    except RecursionError:  # reading takes less of the stack than writing
+        return "[...]"
 
 
 def verdict_of(plan: Plan, reports: Sequence[Report]) -> Verdict:

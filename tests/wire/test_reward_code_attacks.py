@@ -439,6 +439,20 @@ def test_forged_nonsense_is_incorrect(server: RewardServer, message: bytes) -> N
     assert outcome(server, program, "assert f(2) == 4").startswith("INCORRECT line 1")
 
 
+@pytest.mark.parametrize("depth", [950, 980, 985])
+def test_what_is_nested_deep_is_incorrect(server: RewardServer, depth: int) -> None:
+    program = FRAMES + f"forge(b'{{\"value\": ' + b'[' * {depth} + b']' * {depth} + b'}}')"
+    calls = f"assert f(2) == {'4' * 99}"
+    assert outcome(server, program, calls).startswith("INCORRECT line 1")
+
+
+@pytest.mark.parametrize("number", [2, 9, 19, 34, 40, 63])
+def test_a_signal_of_its_own_is_no_failure_of_ours(server: RewardServer, number: int) -> None:
+    program = f"import os\nos.kill(os.getpid(), {number})"
+    assert outcome(server, program, "assert f(2) == 4").startswith("INCORRECT line 1")
+    assert outcome(server, program, prints("4")).startswith("INCORRECT test 1")
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_tricks_do_not_make_a_wrong_function_right(server: RewardServer, name: str) -> None:
     assert outcome(server, FUNCTIONS[name], "assert f(2) == 4").startswith("INCORRECT")
