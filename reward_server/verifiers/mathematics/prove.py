@@ -27,8 +27,11 @@ _MAX_DIGITS = 40
 
 def prove(a: Reading, b: Reading) -> bool:
     """True only if the two list the same things in the same order and brackets."""
-    is_comparable = a.is_union == b.is_union and not a.has_relations and not b.has_relations
-    if not is_comparable or len(a.leaves) != len(b.leaves) or not _are_named_alike(a, b):
+    if a.is_union != b.is_union or a.has_relations or b.has_relations:
+        return False
+    if len(a.leaves) != len(b.leaves) or "" in a.names | b.names:
+        return False
+    if a.names and b.names and a.names != b.names:
         return False
     applied = a.symbols.applied | b.symbols.applied
     try:
@@ -39,13 +42,6 @@ def prove(a: Reading, b: Reading) -> bool:
         return False
 
 
-def _are_named_alike(a: Reading, b: Reading) -> bool:
-    """Whether both name what they list alike, or one is a single thing that the other names."""
-    if "" in a.names | b.names:
-        return False
-    return a.names == b.names or (len(a.leaves) == 1 and not (a.names and b.names))
-
-
 def _same(a: Part, b: Part, applied: frozenset[str]) -> bool:
     if isinstance(a, Group) and isinstance(b, Group):
         return a.brackets == b.brackets and all(
@@ -53,9 +49,9 @@ def _same(a: Part, b: Part, applied: frozenset[str]) -> bool:
         )
     if not isinstance(a, Value) or not isinstance(b, Value):
         return False
-    if len(a.sides) != 1 or len(b.sides) != 1:
+    if len(a.sides) != 1 or len(b.sides) != 1 or (a.name and b.name and a.name != b.name):
         return False
-    if a == b:
+    if a.sides == b.sides:
         return True
     return _polynomial(a.sides[0], applied) == _polynomial(b.sides[0], applied)
 

@@ -85,10 +85,12 @@ class _Reader:
             return self._matrix()
         if self._at not in self._lists:
             return self._value()
+        start = self._at
         group = self._group()
         if self._now not in _EQUALS:
             return group
         # (x, y) = (1, 2)
+        self._names.add("".join(self._tokens[start : self._at]))
         self._at += 1
         if self._at not in self._lists:
             raise Odd
@@ -109,38 +111,44 @@ class _Reader:
 
     def _matrix(self) -> Group:
         cells: list[Part] = []
+        widths = [0]  # of the rows
         while self._now != _MATRIX_END:
             self._at += 1
             if cells and self._now == _MATRIX_END:
                 break  # a line break behind the last row
             cells.append(Value((self._side(),)))
-            if self._now not in {"&", "\\\\", _MATRIX_END}:
+            widths[-1] += 1
+            if self._now == "\\\\":
+                widths.append(0)
+            elif self._now not in {"&", _MATRIX_END}:
                 raise Odd
         self._at += 1
         if self._now not in _ENDS:
             raise Odd
-        return Group("matrix", tuple(cells))
+        return Group(f"matrix{[width for width in widths if width]}", tuple(cells))
 
     def _value(self) -> Value:
         start = self._at
         if self._now.isdecimal() and self._tokens[start + 1] == "_":
             return self._based()
+        name = ""
         try:
             first = Formula(self._tokens, start)
             sides = [first.program()]
         except Odd:
             # A label may be anything, as in "AB' = 5".
             self._at = self._label_end(start)
-            self._names.add("".join(self._tokens[start : self._at]))
+            name = "".join(self._tokens[start : self._at])
+            self._names.add(name)
             sides = []
         else:
             self._at = first.at
             if self._now in _SIGNS:
                 name = _name(sides[0])
                 self._names.add(name)
-                if name:
-                    sides = []
-            if sides:
+            if name:
+                sides = []
+            else:
                 self._notes.add(first.notes)
         while self._now in _SIGNS:
             self._has_relations |= self._now in _RELATIONS
@@ -148,7 +156,7 @@ class _Reader:
             sides.append(self._side())
         if self._now not in _ENDS:
             raise Odd
-        return Value(tuple(sides))
+        return Value(tuple(sides), name)
 
     def _based(self) -> Value:
         """A number in a base, as 204_5, which may be meant by its digits alone."""

@@ -18,7 +18,7 @@ Entry: TypeAlias = list[Values]
 """One thing that is listed: the values of the formulas that are said to equal it."""
 
 _PLUS_AND_MINUS: tuple[Ball, Ball] = ((1.0, 0.0), (-1.0, 0.0))
-_ORDERED = frozenset({"()", "(]", "[)", "[]", "matrix"})
+_ORDERED = ("(", "[", "matrix")
 _NOTHING_OPEN: Points = (Setting({}),)
 
 
@@ -28,6 +28,8 @@ class Value:
 
     sides: tuple[Program, ...]
     """The formulas, less the name that an equation or a relation gives them."""
+    name: str = ""
+    """That name; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Group:
     """Things in brackets or in a matrix."""
 
     brackets: str
-    """The opening and the closing one."""
+    """The opening and the closing one; of a matrix also the widths of its rows."""
     parts: tuple[Part, ...]
     """What is inside."""
 
@@ -89,7 +91,7 @@ class Reading:
         return (
             not others
             and isinstance(first, Group)
-            and first.brackets in _ORDERED
+            and first.brackets.startswith(_ORDERED)
             and all(isinstance(part, Value) for part in first.parts)
             and len(self.leaves) > 1
             and Doubt.SIGN not in self.symbols.doubts

@@ -54,9 +54,9 @@ class Written:
 
     @cached_property
     def word(self) -> str:
-        """The words that it is, in small letters; empty if it is none."""
+        """The words that it is; empty if it is none."""
         match = _WORD.fullmatch(self.text) if len(self.text) <= 100 else None
-        word = " ".join((match[1] or match[2]).lower().split()) if match else ""
+        word = " ".join((match[1] or match[2]).split()) if match else ""
         return word if len(word) > 1 else ""
 
     @cached_property

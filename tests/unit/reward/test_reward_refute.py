@@ -139,6 +139,7 @@ PERHAPS_EQUAL = [
     (r"[0,1]\cup[1,2]", "[0,2]"),
     (r"(0,1)\cup\{3\}", r"\{3\}\cup(0,1)"),
     (r"\begin{pmatrix}1\\2\end{pmatrix}", "(1,2)"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1&2\end{pmatrix}"),
     (r"2\pi k+\frac{\pi}{3}", r"2\pi k-\frac{5\pi}{3}"),
     ("x^2+C", "x^2-C"),
     ("ce^{2t}", "-ce^{2t}"),
