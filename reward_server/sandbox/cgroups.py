@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from reward_server.sandbox import kernel
+
 _PREFIX = "trimtab-sandbox-"
 _NEEDED = ("memory", "pids")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -43,7 +45,7 @@ class Cgroup:
         except OSError as error:
             self.remove()
             # Without the name of this one cgroup: another zygote's trouble reads the same.
-            raise OSError(str(error).replace(f"/{self._name}", "")) from error
+            raise OSError(kernel.explained(error).replace(f"/{self._name}", "")) from error
 
     def remove(self) -> None:
         """Moves this process back and removes the cgroup; everybody else in it has ended."""

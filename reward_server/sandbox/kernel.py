@@ -70,6 +70,8 @@ def prctl(option: int, value: int = 0) -> None:
     Raises:
         OSError: the kernel refuses.
     """
+    if sys.platform != "linux":
+        raise OSError(f"prctl: unknown on {sys.platform}")
     zero = ctypes.c_ulong(0)
     if _libc().prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero) == -1:
         error = ctypes.get_errno()

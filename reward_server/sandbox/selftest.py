@@ -18,7 +18,7 @@ _ACTS: Mapping[str, tuple[Level, str, tuple[str, ...]]] = {
     "descriptors": (Level.LIMITS, "open more files than it may", ("limits",)),
     "fork": (Level.LIMITS, "start processes", ("limits", "seccomp")),
     "read": (Level.JACKET, "read files", ("landlock", "namespaces")),
-    "list": (Level.JACKET, "list folders", ("landlock",)),
+    "list": (Level.JACKET, "list folders", ("landlock", "namespaces")),
     "environment": (Level.JACKET, "read the server's environment", ("landlock", "namespaces")),
     "write": (Level.JACKET, "write files", ("landlock", "namespaces")),
     "chmod": (Level.JACKET, "change the modes of files", ("seccomp", "namespaces")),

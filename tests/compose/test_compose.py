@@ -91,6 +91,11 @@ def test_reward_image_holds_no_torch(stack: Stack) -> None:
     assert stack.python("reward", code) == "None None"
 
 
+async def test_workers_are_jacketed_without_any_right(reward: RewardClient) -> None:
+    info = await reward.get_info()
+    assert info.sandbox_level >= reward_pb2.SANDBOX_LEVEL_JACKET, info.sandbox_lacks
+
+
 async def test_scores_through_the_published_port(reward: RewardClient) -> None:
     results = await score(reward, "46+5=51", "46+5=50", "no idea")
     assert [result.outcome for result in results] == [
