@@ -42,8 +42,7 @@ class Pending:
         return self._flight.job.started_s is not None
 
     def cancel(self) -> None:
-        """Waits no more; the question is given up when nobody waits."""
-        self.future.cancel()
+        """Waits no more, so `future` is never done; the question is given up when nobody waits."""
         self._flight.leave(self)
 
 

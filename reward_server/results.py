@@ -57,6 +57,10 @@ class Work(Protocol):
         ...
 
 
+_CUT = failed(Outcome.TIMED_OUT, "cut by the call's deadline while being judged")
+_NOT_BEGUN = failed(Outcome.UNAVAILABLE, "the call's deadline came before its turn")
+
+
 def refused(
     item: Item, outcome: Outcome, detail: str, *, cause: Cause = Cause.MACHINERY, version: str = ""
 ) -> Result:
@@ -68,9 +72,7 @@ def refused(
 
 def cut_off(work: Work | None, item: Item) -> Result:
     """The result of an item that the call's deadline left unfinished."""
-    if work is not None and work.is_started:
-        return refused(item, Outcome.TIMED_OUT, "cut by the call's deadline while being judged")
-    return refused(item, Outcome.UNAVAILABLE, "the call's deadline came before its turn")
+    return Result(id=item.id, verdict=_CUT if work is not None and work.is_started else _NOT_BEGUN)
 
 
 def shortened(verdict: Verdict) -> Verdict:

@@ -22,6 +22,7 @@ MARGIN_SHARE = 0.05
 _MARGIN_PER_ITEM_S = 40e-6  # to write the results
 _MOST_WRITING_SHARE = 0.5
 _TURN_S = 0.005  # how long one call may hold the event loop
+_Add = Callable[[int, Work], None]
 
 
 def answer_within_s(remaining_s: float, item_count: int) -> float:
@@ -146,36 +147,53 @@ class Scorer:
             seen.add(item.id)
 
     async def _compute(self, batch: Batch, deadline_s: float) -> None:
-        """Fills in the results that the batch misses."""
+        """Fills in the results that the batch misses, each when it is known."""
         works: dict[int, Work] = {}
         batch.works = works
+        finished = asyncio.Event()
+
+        def take(index: int, work: Work, future: asyncio.Future[Any]) -> None:
+            works.pop(index, None)
+            if not future.cancelled():
+                batch.results[index] = work.result()
+            if not works:
+                finished.set()
+
+        def add(index: int, work: Work) -> None:
+            works[index] = work
+            work.future.add_done_callback(partial(take, index, work))
+
         try:
-            await self._begin(batch, works, deadline_s)
-            await self._finish(batch, works)
+            await self._begin(batch, add, deadline_s)
+            while works:
+                finished.clear()
+                await finished.wait()
         finally:
             for work in works.values():
                 work.cancel()
             works.clear()
 
-    async def _begin(self, batch: Batch, works: dict[int, Work], deadline_s: float) -> None:
+    async def _begin(self, batch: Batch, add: _Add, deadline_s: float) -> None:
+        """Begins the items that have no result; `add` gets the work that this takes."""
         routed: dict[str, list[int]] = {}
         indices = iter(batch.missing())
         # A small call is begun in its first turn; large ones then take turns with each other, one
         # at a time, so that the event loop is never long away from what else there is to do.
-        is_begun = self._begin_some(batch, works, indices, routed)
+        is_begun = self._begin_some(batch, add, indices, routed)
         while not is_begun:
             async with self._turn:
                 await asyncio.sleep(0)
-                is_begun = self._begin_some(batch, works, indices, routed)
+                is_begun = self._begin_some(batch, add, indices, routed)
         for route, places in routed.items():
             items = [batch.items[index] for index in places]
             forwarded = self._judge.forward(route, items, deadline_s - time.monotonic())
-            works.update(zip(places, forwarded, strict=True))
+            for index, work in zip(places, forwarded, strict=True):
+                add(index, work)
 
     def _begin_some(
         self,
         batch: Batch,
-        works: dict[int, Work],
+        add: _Add,
         indices: Iterator[int],
         routed: dict[str, list[int]],
     ) -> bool:
@@ -190,24 +208,12 @@ class Scorer:
             if isinstance(begun, Result):
                 batch.results[index] = begun
             else:
-                works[index] = begun
+                add(index, begun)
                 if self._pool.waiting_count > self._max_waiting_items:
                     raise self._overloaded(len(batch.items))
             if time.monotonic() > turn_s:
                 return False
         return True
-
-    async def _finish(self, batch: Batch, works: dict[int, Work]) -> None:
-        """Takes in each result when it is known, so that a cut loses only the unfinished."""
-
-        def store(index: int, work: Work, future: asyncio.Future[Any]) -> None:
-            if not future.cancelled():
-                batch.results[index] = work.result()
-
-        for index, work in works.items():
-            work.future.add_done_callback(partial(store, index, work))
-        if works:
-            await asyncio.wait({work.future for work in works.values()})
 
     def _overloaded(self, item_count: int) -> Overloaded:
         limit = self._max_waiting_items
