@@ -45,6 +45,7 @@ from reward_server.verifiers.symbolic.vocabulary import (
     PARENTHESES,
 )
 
+_MAX_DETERMINANT = 5
 _NOTHING = (Token("end", ""), Token("end", ""))
 
 
@@ -161,7 +162,7 @@ class Atoms(Calculus):
             raise Unreadable(f"{closing!r} is missing")
         if bars:
             inside = operand(shape)
-            return inside.det() if isinstance(inside, MatrixBase) else sympy.Abs(inside)
+            return _determinant(inside) if isinstance(inside, MatrixBase) else sympy.Abs(inside)
         if opening == r"\lfloor":
             return sympy.floor(arithmetic(shape))
         if opening == r"\lceil":
@@ -345,4 +346,12 @@ class Atoms(Calculus):
         if not filled or len({len(row) for row in filled}) != 1:
             raise Unreadable("a matrix with rows of different length")
         matrix = sympy.Matrix([[arithmetic(cell) for cell in row] for row in filled]).as_immutable()
-        return matrix.det() if name == "vmatrix" else matrix
+        return _determinant(matrix) if name == "vmatrix" else matrix
+
+
+def _determinant(matrix: MatrixBase) -> Expr:
+    rows, columns = matrix.shape
+    if rows != columns or rows > _MAX_DETERMINANT:
+        raise Unreadable("a determinant that is too large, or none")
+    value: Expr = matrix.det()
+    return value

@@ -63,6 +63,8 @@ def take_off(text: str) -> tuple[str, str]:
         found.append(_canonical(match.group()))
         return " "
 
+    # Runs of blanks would make the patterns below slow.
+    text = " ".join(text.split())
     bare = _TEMPERATURE.sub(drop, text)
     bare = _BOXED_UNIT.sub(drop, bare)
     bare = _BARE_UNIT.sub(drop, bare)
