@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -155,3 +156,25 @@ def test_another_service_is_status_2(tmp_path: Path) -> None:
         ended = check(learner.target, cwd=tmp_path)
     assert ended.returncode == 2
     assert "no trimtab.reward.v1.RewardService there" in ended.stderr
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_a_server_with_tls_is_checked(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "1"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    files = f"tls={{cert_file: {tmp_path / 'cert.pem'}, key_file: {tmp_path / 'key.pem'}}}"
+    with service("reward_server", "workers=1", files) as secured:
+        options = ("--only", "one-item", "--only", "health")
+        ended = check(secured.target, *options, "--tls-ca", "cert.pem", cwd=tmp_path)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        plain = check(secured.target, *options, "--timeout", "1", cwd=tmp_path)
+    assert plain.returncode == 2
+    assert "does it listen there, without TLS?" in plain.stderr

@@ -62,7 +62,8 @@ async def _hurried(peer: Peer) -> Hurried:
             break  # it took its time, and the time happened to be enough
         return hurried
     peer.heeds_deadlines = False
-    raise Broken(f"{count} items with {peer.options.scale.hurried_s:g} s: no answer, several times")
+    hurried_s = peer.options.scale.hurried_s
+    raise Broken(f"{count} items with {hurried_s:g} s: no answer in time, however often asked")
 
 
 @check(
@@ -90,6 +91,8 @@ async def deadline(peer: Peer) -> str:
 )
 async def cut_is_no_zero(peer: Peer) -> str:
     """Judges the last items of a batch with little time again, each with enough."""
+    if not peer.heeds_deadlines:
+        raise NotJudged("calls are not answered before their deadline: see deadline")
     try:
         hurried = await _hurried(peer)
     except Broken as broken:
