@@ -28,8 +28,6 @@ class Jacket:
     """Largest file that can be written; 0: nothing can be written to files."""
     folder_bytes: int = 64 << 20
     """What fits into `writable_dir`, where mounting is allowed."""
-    dir_bytes: int = 64 << 20
-    """Room in its private folder, where the system can bound it (namespaces)."""
     open_files: int = 32
     """Most open descriptors."""
     threads: int = 0

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reward_server.sandbox import kernel, namespaces, new_root, seccomp, user
+from reward_server.sandbox import kernel, namespaces, seccomp, user
 from reward_server.sandbox.cgroups import Cgroup
 from reward_server.sandbox.entry import Child
 from reward_server.sandbox.jacket import Jacket, put_on
@@ -48,7 +48,10 @@ class Nest:
         )
         self._missing: dict[str, str] = {}
         self._cgroup = self._make_cgroup()
+        # What may be out of sight later on; descriptors stay.
         self._proc_fd = _open_folder("/proc")
+        self._temporary_fd = _open_folder(str(private_base.parent))
+        self._base_name = private_base.name
         self._lifeline = Lifeline()
         if self._wanted("namespaces"):
             self._note("namespaces", namespaces.enclose(self._jacket.readable, private_base))
@@ -68,7 +71,12 @@ class Nest:
             OSError: there is no room for another one.
         """
         uid = self._uids.take()
-        berth = Berth(uid, self._private_dirs.make(uid) if private else None)
+        try:
+            private_dir = self._private_dirs.make(uid) if private else None
+        except OSError:
+            self._uids.give_back(uid)
+            raise
+        berth = Berth(uid, private_dir)
         try:
             pid = os.fork()
         except OSError:
@@ -83,8 +91,6 @@ class Nest:
         """
         os.setsid()
         memory = MemoryWatch(self._proc_fd)
-        if berth.private_dir is not None and "namespaces" not in self._missing:
-            new_root.bound(berth.private_dir, self._jacket.dir_bytes, berth.uid)
         if berth.uid is not None:
             user.become(berth.uid)
         self._lifeline.attach()
@@ -101,6 +107,8 @@ class Nest:
 
     def close(self) -> None:
         """After the death of all children: removes everything."""
+        with contextlib.suppress(OSError):  # the server, or the next start, removes it
+            os.rmdir(self._base_name, dir_fd=self._temporary_fd)
         if self._cgroup is not None:
             self._cgroup.remove()
 

@@ -15,7 +15,6 @@ _BIND, _REC, _PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _KEPT = _NOSUID | _NODEV | _NOEXEC
 _DETACH = 2
 NEWNS = 0x00020000
-_MAX_FILES = 4096
 
 
 def enter(readable: Iterable[Path], writable: Path) -> None:
@@ -38,20 +37,6 @@ def enter(readable: Iterable[Path], writable: Path) -> None:
     kernel.call("umount2", b".", _DETACH)
     os.chdir("/")
     _mount(None, "/", None, _REMOUNT | _BIND | _RDONLY | _KEPT, None)
-
-
-def bound(folder: Path, size_bytes: int, uid: int | None) -> None:
-    """Puts an empty folder in memory over that one, for this process alone, with room for so much.
-
-    It goes with the process. `uid`: whose it is; None: this process's user's.
-
-    Raises:
-        OSError: this process may not mount.
-    """
-    kernel.call("unshare", NEWNS)
-    owner, group = (os.geteuid(), os.getegid()) if uid is None else (uid, uid)
-    options = f"mode=700,uid={owner},gid={group},size={size_bytes},nr_inodes={_MAX_FILES}"
-    _mount("none", str(folder), "tmpfs", _KEPT, options)
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
