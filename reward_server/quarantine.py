@@ -39,19 +39,15 @@ class Quarantine:
         self._max_entries = max_entries
         self._clock = clock
         self._records: OrderedDict[bytes, _Record] = OrderedDict()
-        self._held_count = 0
 
     def __len__(self) -> int:
-        """How many questions are held."""
-        self._forget()
-        return self._held_count
+        """How many questions are held; may be asked by any thread."""
+        return sum(map(self._is_held, list(self._records.values())))
 
     def kills(self, key: bytes) -> int:
         """How many workers the question has cost if it is held; else 0."""
         record = self._records.get(key)
-        if record is None or record.kill_count < self._after_kills or self._is_over(record):
-            return 0
-        return record.kill_count
+        return record.kill_count if record is not None and self._is_held(record) else 0
 
     def add(self, key: bytes, kill_count: int) -> None:
         """Takes in that the question has cost that many workers more."""
@@ -60,18 +56,16 @@ class Quarantine:
         kills_before = before.kill_count if before is not None else 0
         record = self._records[key] = _Record(kills_before + kill_count, self._clock())
         if kills_before < self._after_kills <= record.kill_count:
-            self._held_count += 1
             _log.warning("question quarantined", digest=key.hex()[:16], kills=record.kill_count)
         if len(self._records) > self._max_entries:
-            self._drop_oldest()
+            self._records.popitem(last=False)
 
     def _forget(self) -> None:
         while self._records and self._is_over(next(iter(self._records.values()))):
-            self._drop_oldest()
+            self._records.popitem(last=False)
 
-    def _drop_oldest(self) -> None:
-        _, record = self._records.popitem(last=False)
-        self._held_count -= record.kill_count >= self._after_kills
+    def _is_held(self, record: _Record) -> bool:
+        return record.kill_count >= self._after_kills and not self._is_over(record)
 
     def _is_over(self, record: _Record) -> bool:
         return self._clock() - record.last_s > self.ttl_s

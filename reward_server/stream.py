@@ -124,17 +124,24 @@ class StreamSession:
         return self._settled(results)
 
     def _settled(self, results: list[Result]) -> list[Result]:
-        items = [self._open.pop(result.id)[0] for result in results]
+        items: list[Item] = []
+        settled: list[Result] = []
+        for result in results:
+            # At the deadline an item's result may come right after the one that says it was cut.
+            if (known := self._open.pop(result.id, None)) is not None:
+                items.append(known[0])
+                settled.append(result)
         if items:
-            self._scorer.on_results(items, results)
+            self._scorer.on_results(items, settled)
         if len(self._open) < MAX_OPEN_ITEMS:
             self._room.set()
-        return results
+        return settled
 
     def _cut_off(self) -> None:
         for item, work in list(self._open.values()):
-            if work is not None and not work.future.done():
-                self._answered.put_nowait(cut_off(work, item))
+            if work is not None:
+                is_known = work.future.done() and not work.future.cancelled()
+                self._answered.put_nowait(work.result() if is_known else cut_off(work, item))
                 work.cancel()
 
 
