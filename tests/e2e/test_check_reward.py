@@ -47,6 +47,17 @@ def test_our_own_server_passes_everything(server: Service, tmp_path: Path) -> No
     assert report["counts"]["passed"] >= 46
 
 
+@pytest.mark.slow
+def test_our_own_server_turns_calls_away_with_a_delay(tmp_path: Path) -> None:
+    wanted = ("overload", "retry-delay", "error-info", "reward-by-outcome", "cause")
+    only = [part for name in wanted for part in ("--only", name)]
+    with service("reward_server", "workers=1", "max_waiting_items=500") as narrow:
+        ended = check(narrow.target, *only, "--json", cwd=tmp_path)
+    report = report_of(ended)
+    assert ended.returncode == 0, ended.stdout
+    assert names(report, "passed") == set(wanted), ended.stdout
+
+
 def test_our_own_server_passes_the_quick_checks(server: Service, tmp_path: Path) -> None:
     ended = check(server.target, "--quick", cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout
