@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from reward_server.sandbox.levels import Fit, Level
 from reward_server.sandbox.private_base import PrivateBase
 from reward_server.zygote import COMMAND, EVENT, PRIVATE, TEST
 
+_Forked = tuple[int, int, asyncio.Future[int]]
+"""A child's pid, the number of its folder or 0, and what its exit status will be."""
 _START_TIMEOUT_S = 60.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _END_TIMEOUT_S = 5.0
@@ -141,7 +144,7 @@ class Nursery:
         self._control: socket.socket | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._forked: asyncio.Future[tuple[int, int, asyncio.Future[int]]] | None = None
+        self._ordered: deque[asyncio.Future[_Forked]] = deque()
         self._exits: dict[int, asyncio.Future[int]] = {}
         self._lock = asyncio.Lock()
 
@@ -151,23 +154,28 @@ class Nursery:
         Raises:
             SpawnFailed: it did not come up.
         """
-        async with self._lock:
-            try:
-                async with asyncio.timeout(_START_TIMEOUT_S):
+        zygote = None
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                async with self._lock:
                     if self._listening is None or self._listening.done():
                         await self._end()
                         await self._start()
-                    worker, missing = await self._fork(PRIVATE if private_dir else 0)
-            except (asyncio.IncompleteReadError, frames.BadFrame, ConnectionError) as error:
-                raise SpawnFailed(f"a worker ended while it started: {error!r}") from error
-            except OSError as error:
-                # Out of time or of descriptors: begin anew, with another zygote.
-                await self._end()
-                raise SpawnFailed(f"no worker could be started: {error!r}") from error
-            if not self._missing.issuperset(missing):
-                self.kill(worker)
-                raise SpawnFailed(f"a worker is locked in worse than the one tested: {missing}")
-            return worker
+                    zygote = self._listening
+                    order = self._order(PRIVATE if private_dir else 0)
+                worker, missing = await self._meet(*order)
+        except (asyncio.IncompleteReadError, frames.BadFrame, ConnectionError) as error:
+            raise SpawnFailed(f"a worker ended while it started: {error!r}") from error
+        except OSError as error:
+            # Out of time or of descriptors: begin anew, with another zygote.
+            async with self._lock:
+                if zygote is None or zygote is self._listening:
+                    await self._end()
+            raise SpawnFailed(f"no worker could be started: {error!r}") from error
+        if not self._missing.issuperset(missing):
+            self.kill(worker)
+            raise SpawnFailed(f"a worker is locked in worse than the one tested: {missing}")
+        return worker
 
     def kill(self, worker: WorkerProcess) -> None:
         """Ends a worker at once, in the middle of whatever it does."""
@@ -215,7 +223,7 @@ class Nursery:
 
     async def _test(self) -> Fit:
         """Has a child try what it must not be able to do."""
-        worker, missing = await self._fork(TEST)
+        worker, missing = await self._meet(*self._order(TEST))
         try:
             with selftest.targets() as targets:
                 worker.writer.write(frames.encode(targets))
@@ -230,18 +238,32 @@ class Nursery:
         self._missing = set(missing)
         return selftest.judge(report["succeeded"], report["whereabouts"], missing)
 
-    async def _fork(self, asked: int) -> tuple[WorkerProcess, dict[str, str]]:
-        """A child, and the parts of its jacket that do not sit."""
+    def _order(self, asked: int) -> tuple[socket.socket, asyncio.Future[_Forked]]:
+        """Orders a child: our end of its connection, and what the zygote will say of it.
+
+        The zygote answers in the order of the orders, also those that nobody waits for any more.
+        """
         assert self._control is not None
-        assert self._base is not None
-        loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with theirs:
-            self._forked = loop.create_future()
-            socket.send_fds(self._control, [COMMAND.pack(b"f", asked)], [theirs.fileno()])
+            try:
+                socket.send_fds(self._control, [COMMAND.pack(b"f", asked)], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise
+        forked: asyncio.Future[_Forked] = asyncio.get_running_loop().create_future()
+        self._ordered.append(forked)
+        return ours, forked
+
+    async def _meet(
+        self, ours: socket.socket, forked: asyncio.Future[_Forked]
+    ) -> tuple[WorkerProcess, dict[str, str]]:
+        """A child that was ordered, and the parts of its jacket that do not sit."""
+        assert self._base is not None
+        base = self._base.path
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
-            pid, dir_number, exited = await self._forked
+            pid, dir_number, exited = await forked
             hello = await frames.read_reply(reader)
         except BaseException:
             writer.close()
@@ -249,7 +271,7 @@ class Nursery:
         worker = WorkerProcess(
             pid=pid,
             fit=self.fit,
-            private_dir=self._base.path / str(dir_number) if dir_number else None,
+            private_dir=base / str(dir_number) if dir_number else None,
             reader=reader,
             writer=writer,
             exited=exited,
@@ -267,8 +289,9 @@ class Nursery:
                     ended = asyncio.get_running_loop().create_future()
                     if pid:
                         self._exits[pid] = ended
-                    if self._forked is not None and not self._forked.done():
-                        self._forked.set_result((pid, number, ended))
+                    forked = self._ordered.popleft()
+                    if not forked.done():
+                        forked.set_result((pid, number, ended))
                 elif pid in self._exits:
                     self._exits.pop(pid).set_result(number)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
@@ -276,11 +299,7 @@ class Nursery:
 
     def _lose(self, error: Exception) -> None:
         """The zygote is gone, and by the kernel's hand its workers are too."""
-        if self._forked is not None and not self._forked.done():
-            self._forked.set_exception(ConnectionResetError(f"the zygote ended: {error}"))
-        for ended in self._exits.values():
-            ended.set_result(-signal.SIGKILL)
-        self._exits.clear()
+        self._forget(f"the zygote ended: {error}")
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -288,6 +307,16 @@ class Nursery:
             self._writer.close()
         if self._process is not None:
             self._process.poll()
+
+    def _forget(self, reason: str) -> None:
+        """Tells whoever waits for a child's birth or death that the zygote will not say."""
+        for forked in self._ordered:
+            if not forked.done():
+                forked.set_exception(ConnectionResetError(reason))
+        self._ordered.clear()
+        for ended in self._exits.values():
+            ended.set_result(-signal.SIGKILL)
+        self._exits.clear()
 
     async def _end(self) -> None:
         process, listening = self._process, self._listening
@@ -301,9 +330,7 @@ class Nursery:
                 self._control.shutdown(socket.SHUT_RDWR)
             self._control.close()
             self._control = None
-        for ended in self._exits.values():
-            ended.set_result(-signal.SIGKILL)
-        self._exits.clear()
+        self._forget("the zygote was ended")
         if process is not None:
             try:
                 await asyncio.to_thread(process.wait, _END_TIMEOUT_S)
