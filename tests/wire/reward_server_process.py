@@ -24,7 +24,7 @@ from trimtab.reward.v1 import reward_pb2, reward_pb2_grpc
 TIMEOUT_S = 30.0
 HANGING = r"\boxed{\int_0^1 \int_0^1 \sin(x y^{x^{y}}) dx dy}"
 """An answer that Math-Verify does not finish with."""
-SYMBOLIC = r"\boxed{1+x}"
+SYMBOLIC = r"\boxed{\frac{x^2-1}{x-1}}"
 """An answer equal to `x+1` that takes a worker to tell."""
 
 _fresh = itertools.count(10)
