@@ -177,7 +177,7 @@ class _Trial:
             for number, test in enumerate(tests):
                 answer = await process.answer(min(most, test.max_answer_bytes))
                 if "failure" in answer:
-                    reason = str(answer["failure"])[:_MAX_REASON_CHARS]
+                    reason = _reason(answer["failure"])
                     failures.extend(f"{late.where}: {reason}" for late in tests[number:])
                     return
                 failures.append(self._difference(test, answer))
@@ -187,7 +187,7 @@ class _Trial:
     def _difference(self, test: CallTest, answer: dict[str, Any]) -> str:
         """What is wrong with a claimed result, in words; empty: nothing."""
         if "value" not in answer:
-            return f"{test.where}: {str(answer.get('error'))[:_MAX_REASON_CHARS]}"
+            return f"{test.where}: {_reason(answer.get('error'))}"
         if test.check.accepts(answer["value"], self._plan.rules):
             return ""
         wanted = test.check.wanted()[:_MAX_SHOWN_CHARS]
@@ -222,6 +222,13 @@ def _shown(claimed: Any) -> str:
         return json.dumps(claimed)[:_MAX_SHOWN_CHARS]
     except RecursionError:  # reading takes less of the stack than writing
         return "[...]"
+
+
+def _reason(claimed: object) -> str:
+    """What a program says of its failure, fit for a message."""
+    if not isinstance(claimed, str):
+        return "it gives no result"
+    return claimed[:_MAX_REASON_CHARS].encode(errors="replace").decode()
 
 
 def verdict_of(plan: Plan, reports: Sequence[Report]) -> Verdict:

@@ -419,6 +419,11 @@ def forge(message):
         {"ready": True},
         {"error": ""},
         {"failure": ""},
+        {"failure": [[1]]},
+        {"error": {"a": [1]}},
+        {"error": "\ud800\0\n"},
+        {"failure": "\ud800"},
+        {"value": "\ud800"},
         {"value": None, "error": None},
         {},
     ],
@@ -432,7 +437,20 @@ def test_forged_answers_are_only_claims(server: RewardServer, forgery: object) -
 
 
 @pytest.mark.parametrize(
-    "message", [b"", b"\0", b"[1]", b"nonsense", b"[" * 100_000, b'{"value": 1' + b"0" * 9000]
+    "message",
+    [
+        b"",
+        b"\0",
+        b"[1]",
+        b"nonsense",
+        b"[" * 100_000,
+        b'{"value": 1' + b"0" * 9000,
+        *(
+            b'{"%s": %s}' % (key, b"[" * depth + b"]" * depth)
+            for key in (b"value", b"error", b"failure")
+            for depth in (300, 600, 900, 950)
+        ),
+    ],
 )
 def test_forged_nonsense_is_incorrect(server: RewardServer, message: bytes) -> None:
     program = FRAMES + f"forge({message!r})\ndef f(n):\n    return n * n"
