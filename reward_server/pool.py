@@ -183,7 +183,7 @@ class WorkerPool:
         try:
             deaths = Deaths()
             while True:
-                job.worker = self._idle.pop() if self._idle else await self._spawn()
+                job.worker = self._living() or await self._spawn()
                 if job.done.done():
                     self._give_back(job.worker)
                     return
@@ -231,6 +231,16 @@ class WorkerPool:
         job.kill_count = deaths.own_count
         self._finish(job, verdict)
         return True
+
+    def _living(self) -> WorkerProcess | None:
+        """An idle worker; those that have died while idle are no item's business."""
+        while self._idle:
+            worker = self._idle.pop()
+            if not worker.exited.done():
+                return worker
+            count_worker_end("killed")
+            worker.writer.close()
+        return None
 
     def _give_back(self, worker: WorkerProcess, *, spent: bool = False) -> None:
         """Keeps the worker for the next item, unless it has done its share or there are enough."""

@@ -176,6 +176,19 @@ def test_a_zygote_that_is_killed_costs_no_verdict(fresh: RewardServer) -> None:
     assert {result.outcome for result in call.result().results} == {CORRECT}
 
 
+@pytest.mark.parametrize("is_zygote", [True, False])
+def test_workers_that_die_while_idle_cost_no_verdict(is_zygote: bool) -> None:
+    with running_reward_server("workers=8") as server:
+        victims = children(server.process.pid) if is_zygote else server.worker_pids()
+        workers = server.worker_pids()
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: all(is_gone(pid) for pid in workers))
+        for index in range(10):
+            [result] = server.score(algebra(str(index)))
+            assert result.outcome == CORRECT
+
+
 def test_a_calls_deadline_travels_to_the_kill() -> None:
     with running_reward_server("item_deadline_s=600", "workers=1", "slow_workers=0") as server:
         [worker] = server.worker_pids()
