@@ -34,9 +34,9 @@ def items(count: int) -> Iterator[reward_pb2.ScoreItem]:
     for index in range(count):
         wrong = index % 2
         if index % WORKER_EVERY < 2:
-            a, b = index // WORKER_EVERY % 97 + 2, index // WORKER_EVERY
-            answer = f"x^2+{a + b + wrong}x+{a * b}"
-            gold = f"(x+{a})(x+{b})"
+            number = index // WORKER_EVERY
+            answer = f"\\sin^2(x)+\\cos^2(x)+{number + wrong}"
+            gold = str(number + 1)
         else:
             answer, gold = str(index + wrong), str(index)
         yield reward_pb2.ScoreItem(
