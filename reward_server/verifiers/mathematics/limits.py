@@ -101,9 +101,20 @@ def _scan(pieces: Sequence[str], demands: dict[str, float]) -> None:
                 _raise(demands, "the size of an exponent", _exponent_at(pieces, index + 2))
         elif piece in _REACHES:
             name, reach = _REACHES[piece]
-            ahead = range(index, min(index + reach, len(pieces)))
+            ahead = range(index, _end_of_arguments(pieces, index, reach))
             values = [_power_at(pieces, at) for at in ahead if pieces[at].isdecimal()]
             _raise(demands, name, max(values, default=0))
+
+
+def _end_of_arguments(pieces: Sequence[str], index: int, reach: int) -> int:
+    """Where the two groups behind a command end, or `reach` pieces behind it."""
+    closed = depth = 0
+    for at in range(index, min(index + reach, len(pieces))):
+        depth += (pieces[at] == "{") - (pieces[at] == "}")
+        closed += pieces[at] == "}" and depth == 0
+        if closed == 2:
+            return at
+    return min(index + reach, len(pieces))
 
 
 def _is_raised(pieces: Sequence[str], index: int) -> bool:

@@ -46,6 +46,9 @@ from reward_server.verifiers.symbolic.vocabulary import (
 )
 
 _MAX_DETERMINANT = 5
+_MAX_LOOK_AHEAD = 60
+_OPEN = frozenset({"(", "[", "{", r"\{"})
+_CLOSE = frozenset({")", "]", "}", r"\}"})
 _NOTHING = (Token("end", ""), Token("end", ""))
 
 
@@ -125,12 +128,24 @@ class Atoms(Calculus):
             return self._tokens[self._at + 1].text == "("
         if self._next.text != "(":
             return False
-        if name[0] in "fgh":
+        # Nobody multiplies a letter by a tuple.
+        if name[0] in "fgh" or self._has_several():
             return True
         argument, closing = (*self._tokens[self._at + 1 : self._at + 3], *_NOTHING)[:2]
         if closing.text != ")":
             return False
         return argument.text == "0" or (name[0].isupper() and argument.kind in ("letter", "number"))
+
+    def _has_several(self) -> bool:
+        """Whether the bracket that comes next holds more than one part."""
+        depth = 0
+        for token in self._tokens[self._at : self._at + _MAX_LOOK_AHEAD]:
+            depth += (token.text in _OPEN) - (token.text in _CLOSE)
+            if depth == 0:
+                return False
+            if depth == 1 and token.text == ",":
+                return True
+        return False
 
     def _subscript(self) -> str:
         if not self._accept("_"):

@@ -322,7 +322,7 @@ class Comparer:
         named = (is_name(first) or gold.names_function) and (is_name(head) or found.names_function)
         if named and (functions or first == head):
             verdict = self.same(last, answer)
-            if verdict is not False or functions:
+            if verdict is not False or functions or not _mentions(first, last, answer):
                 return verdict
         a, b = difference(first, last), difference(head, answer)
         return a is not None and b is not None and same_equation(a, b)
@@ -341,6 +341,12 @@ class Comparer:
 
 def _is_equation(shape: Shape) -> bool:
     return isinstance(shape, Relation) and shape.operators == ("=",)
+
+
+def _mentions(name: Shape, *shapes: Shape) -> bool:
+    """Whether a letter comes again in any of the shapes, as in `x = 2x - 5`."""
+    letters = name.expr.free_symbols if isinstance(name, Value) else set()
+    return any(isinstance(one, Value) and letters & one.expr.free_symbols for one in shapes)
 
 
 def _terminates(expr: Expr) -> bool:

@@ -19,7 +19,7 @@ from reward_server.verifiers.symbolic.functions import is_opaque
 
 DIGITS = 80
 _CLOSE = mpmath.mpf(10) ** -60
-_WORKING_DIGITS = 400
+_WORKING_DIGITS = 1500
 _MIN_POINTS = 2
 _POINTS: Sequence[Sequence[Rational]] = tuple(
     tuple(Rational(value) for value in row.split())
@@ -55,7 +55,10 @@ def _sampled(left: Expr, right: Expr) -> bool | None:
     symbols = sorted(left.free_symbols | right.free_symbols, key=str)
     if not symbols:
         pair = _value(left), _value(right)
-        return None if None in pair else close(*pair)
+        if None in pair or not close(*pair):
+            return None if None in pair else False
+        # e^9999 and e^9999 + 1 agree to many digits.
+        return _value(left - right) in (0, None)
     return _agree(left, right, symbols)
 
 

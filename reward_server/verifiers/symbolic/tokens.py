@@ -62,6 +62,7 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str
         (r"\\(?:text|mathrm)\s*\{\s*(?:if|for|when)\s*\}", " "),
         (r"\\(?:text|mathrm)\s*\{\s*(?:otherwise|else)\s*\}", r"\\otherwise "),
         (r"\\mathrm\s*\{\s*d\s*\}", "d"),
+        (r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![a-zA-Z]))", "'"),
         (r"\.{3}", r"\\ldots "),
         (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
         (r"(?<=\d)\s*\{\s*,\s*\}\s*(?=\d)|\{\s*,\s*\}", ","),
@@ -75,8 +76,8 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str
         (rf"(?<![a-zA-Z\\])({_NAMES}|pi)(?![a-zA-Z])", r"\\\1 "),
         (r"(?<![a-zA-Z\\])(?:infinity|infty|inf|oo)(?![a-zA-Z])", r"\\infty "),
         (r"(?<![\d.])(\d{1,3})((?:\s+\d{3})+)(?![\d/])", _joined),
-        (r"\\(?:text|textrm|mathrm|mbox)\s*\{\s*(?:,\s*)?(?:and|or)\s*\}", r"\\SEP "),
-        (r"(?<![a-zA-Z\\])(?:,\s*)?(?:and|or)(?![a-z])", r"\\SEP "),
+        (r"\\(?:text|textrm|mathrm|mbox)\s*\{\s*(?:,\s*)?(?:and|or|AND|OR)\s*\}", r"\\SEP "),
+        (r"(?<![a-zA-Z\\])(?:,\s*)?(?:and|or|AND|OR)(?![a-z])", r"\\SEP "),
     )
 )
 _TOKEN = re.compile(

@@ -33,7 +33,9 @@ FONTS = _words(
     "mathrm mathbf mathit mathsf mathcal textbf textit textrm text mbox mathnormal bm "
     "boldsymbol textnormal operatorname"
 )
-ACCENTS = frozenset({"overline", "bar", "vec", "hat", "tilde", "overrightarrow", "widehat"})
+ACCENTS = frozenset(
+    {"overline", "bar", "vec", "hat", "tilde", "dot", "ddot", "overrightarrow", "widehat"}
+)
 NUMBER_SETS = frozenset("RZQNC")
 MATRICES = _words("matrix pmatrix bmatrix Bmatrix smallmatrix array vmatrix cases")
 FACTORS = _words(
