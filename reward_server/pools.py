@@ -51,9 +51,13 @@ class Pools:
             SpawnFailed: a process did not come up.
             Unsafe: programs would be locked in too badly.
         """
-        await self._workers.start()
+        starts = [self._workers.start()]
         if self._programs is not None:
-            await self._programs.start()
+            starts.append(self._programs.start())
+        # Both to their ends, so that what has come up can be closed.
+        for end in await asyncio.gather(*starts, return_exceptions=True):
+            if end is not None:
+                raise end
 
     def submit(self, name: str, question: Question, *, timeout_s: float) -> Job | ProgramJob:
         """Queues a question to the verifier of that name; `done` gets its verdict."""
