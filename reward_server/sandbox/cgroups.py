@@ -123,6 +123,7 @@ def _sweep(parent: Path) -> None:
     """Removes the cgroups of zygotes that were killed."""
     for folder in parent.glob(f"{_PREFIX}*"):
         pid = folder.name.removeprefix(_PREFIX)
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        gone = pid == str(os.getpid()) or not Path(f"/proc/{pid}").exists()
+        if pid.isdigit() and gone:
             with contextlib.suppress(OSError):  # somebody is still in it
                 folder.rmdir()

@@ -33,10 +33,10 @@ class PrivateBase:
 def _make() -> tuple[Path, int]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        path.chmod(_MODE)
         fd = _lock(path)
-        if fd is not None:
-            return path, fd  # else another server has just swept it away
+        if fd is not None:  # else another server has just swept it away
+            os.fchmod(fd, _MODE)
+            return path, fd
 
 
 def _sweep(parent: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,15 @@ def test_the_next_start_clears_what_nobody_holds(own_tmp: Path) -> None:
     assert kept.path.is_dir()
     assert elsewhere.is_dir()
     kept.close()
+
+
+def test_servers_that_start_at_once_do_not_take_each_others_folders(own_tmp: Path) -> None:
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        bases = list(threads.map(lambda _: PrivateBase(), range(200)))
+    assert all(base.path.is_dir() for base in bases)
+    for base in bases:
+        base.close()
+    assert contents(own_tmp) == []
 
 
 def test_a_server_leaves_nothing_after_sigterm(own_tmp: Path) -> None:
