@@ -64,7 +64,7 @@ def take_off(text: str) -> tuple[str, str]:
         return " "
 
     # Runs of blanks would make the patterns below slow.
-    text = " ".join(text.split())
+    text = " ".join(text.replace("~", " ").split())
     bare = _TEMPERATURE.sub(drop, text)
     bare = _BOXED_UNIT.sub(drop, bare)
     bare = _BARE_UNIT.sub(drop, bare)

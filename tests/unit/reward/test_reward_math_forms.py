@@ -52,6 +52,8 @@ SAME = [
     (r"35^\circ", "35"),
     (r"45^\circ", r"\frac{\pi}{4}"),
     ("12 cm", r"12\,\mathrm{cm}"),
+    (r"12 \mathrm{~cm}", "12"),
+    (r"12 \mathrm{~m} / \mathrm{s}", r"12\text{ m/s}"),
     # several parts
     ("3, 1, 2", "1, 2, 3"),
     (r"\{3,1\}", r"\{1,3\}"),
