@@ -217,8 +217,11 @@ class ProgramProcess:
             self._budget.spend(spent_s, disturbed=disturbed)
 
     def _late(self, timeout_s: float) -> Failure | Disturbed:
-        if self._is_stopped():
+        state = self._state()
+        if state in ("T", "t"):
             return Disturbed("it stopped", stopped=True)
+        if state in ("", "Z", "X"):  # who should reap it was stopped, or it hides behind a thread
+            return Disturbed("it ended unnoticed", stopped=True)
         return Failure(f"it takes longer than {timeout_s:.3g} s")
 
     def _waited_s(self) -> float:
@@ -228,9 +231,10 @@ class ProgramProcess:
         except (OSError, IndexError, ValueError):
             return 0.0
 
-    def _is_stopped(self) -> bool:
+    def _state(self) -> str:
+        """The letter that the system has for what the process does; empty if it does not tell."""
         try:
             stat = Path(f"/proc/{self._process.pid}/stat").read_text()
         except OSError:
-            return False
-        return stat.rpartition(")")[2].split()[0] in ("T", "t")
+            return ""
+        return stat.rpartition(")")[2].split()[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -305,6 +306,26 @@ def busy_program(server: RewardServer, known: set[int]) -> int:
 
     eventually(is_busy)
     return max(found)
+
+
+def test_an_end_that_a_stopped_zygote_does_not_tell_costs_no_verdict() -> None:
+    settings = {"code": {"type": "code", "timeout_s": 1}}
+    with running_reward_server(f"verifiers={json.dumps(settings)}") as server:
+        zygotes = children(server.process.pid)
+        before = server.worker_pids()
+        program = fenced("import time\ntime.sleep(0.5)\nprint(4)")
+        request = reward_pb2.ScoreRequest(items=[item("1", program, prints("", "4"))])
+        call = server.stub.Score.future(request, timeout=TIMEOUT_S)
+        eventually(lambda: len(server.worker_pids() - before) > 0)
+        ours = server.worker_pids() - before
+        for pid in zygotes:
+            os.kill(pid, signal.SIGSTOP)
+        eventually(lambda: all(map(is_gone, ours)))
+        time.sleep(1.5)  # the time that the program has
+        for pid in zygotes:
+            os.kill(pid, signal.SIGCONT)
+        [result] = call.result().results
+    assert result.outcome == outcome_pb2.OUTCOME_CORRECT, result.detail
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
