@@ -20,6 +20,7 @@ from math_verify import LatexExtractionConfig, parse, verify
 from math_verify.parser import parse_latex_cached
 
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
+from reward_server.verifiers.mathematics.pairing import paired
 from reward_server.verifiers.mathematics.policy import Policy
 from reward_server.verifiers.symbolic.answers import is_notation, readable, tell, worded
 from reward_server.verifiers.symbolic.hedges import hedged
@@ -42,7 +43,8 @@ def compare(references: Sequence[str], answers: Sequence[str], policy: Policy) -
         shown = repr(references[0][:80])
         return failed(Outcome.INVALID_REFERENCE, f"no reference can be parsed: {shown}")
     for reference, answer in product(references, answers):
-        if not hedged(reference, answer) and _holds(reference, answer, policy):
+        gold, found = paired(reference, answer)
+        if found and not hedged(gold, found) and _holds(gold, found, policy):
             return judged(Outcome.CORRECT, answer=answer)
     return judged(Outcome.INCORRECT, answer=answers[0])
 

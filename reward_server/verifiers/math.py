@@ -28,10 +28,11 @@ from reward_server.verifiers.extract import (
 )
 from reward_server.verifiers.mathematics.decide import decide
 from reward_server.verifiers.mathematics.limits import excess
+from reward_server.verifiers.mathematics.pairing import paired
 from reward_server.verifiers.mathematics.policy import Policy
 from reward_server.verifiers.mathematics.references import problem, readable
 
-REVISION = 2
+REVISION = 3
 CHECK_REFERENCES = "check_references"
 """Metadata that asks for a word on the references alone, whatever the response."""
 _MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait
@@ -112,7 +113,10 @@ class MathVerifier:
         return (box,) if box else ()
 
     def _decide(self, reference: str, answer: str) -> bool | None:
-        told = decide(reference, answer, any_order=self._any_order)
+        gold, found = paired(reference, answer)
+        if not found:
+            return False
+        told = decide(gold, found, any_order=self._any_order)
         # Within a tolerance, what is certainly different may count as equal.
         return None if told is False and self._policy.is_tolerant else told
 

@@ -70,11 +70,12 @@ def _is_choice_for_value(gold: Written, found: Written) -> bool:
     return bool(choice.choice) and len(choice.tidy) > 1 and other.is_constant
 
 
-def _is_comma_for_point(a: str, b: str) -> bool:
-    return any(
-        _COMMA_DECIMAL.fullmatch(comma) is not None and comma.replace(",", ".") == point
-        for comma, point in ((a, b), (b, a))
-    )
+def _is_comma_for_point(gold: str, found: str) -> bool:
+    """True for an answer 1,5 to 1.5, and for 1.25 to 1,25; a reference 1,5 is a list."""
+    if _COMMA_DECIMAL.fullmatch(found):
+        return found.replace(",", ".") == gold
+    is_decimal = _COMMA_DECIMAL.fullmatch(gold) and len(gold.partition(",")[2]) > 1
+    return bool(is_decimal) and gold.replace(",", ".") == found
 
 
 def _are_alike(gold: Written, found: Written, depth: int) -> bool:

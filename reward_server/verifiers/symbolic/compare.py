@@ -30,6 +30,7 @@ from reward_server.verifiers.symbolic.labels import (
     is_label,
     is_name,
     near,
+    rounds,
     unrolled,
 )
 from reward_server.verifiers.symbolic.sets import as_set, equal, same_solutions
@@ -174,6 +175,8 @@ class Comparer:
             return False
         if len(brackets) == 2 and not brackets <= {"()", "[]"}:
             return False
+        if brackets & {"[)", "(]"} and gold.opening != found.opening:
+            return False  # an interval is no list
         return self._in_order(golds, founds)
 
     def _unordered(self, gold: Listing, found: Listing) -> bool:
@@ -268,8 +271,9 @@ class Comparer:
             return any_of(partial(self.same, side, found) for side in around_approx(gold))
         if isinstance(found, Relation) and "~" in found.operators:
             sides = around_approx(found)
-            # "41 is about 42" says 41, if anything.
-            sides = sides if near(sides) else sides[:1]
+            if not near(sides):
+                # "41.6 is about 42" says 41.6; whoever writes "41 is about 43" leaves both open.
+                sides = sides[:1] if rounds(sides) else []
             return any_of(partial(self.same, gold, side) for side in sides)
         if not isinstance(gold, Relation):
             assert isinstance(found, Relation)

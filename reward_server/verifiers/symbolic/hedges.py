@@ -7,6 +7,14 @@ import re
 _LEADING_RELATION = re.compile(
     r"\s*(?:[<>≠≤≥≈~]|!=|\\(?:neq?|not|[lg]eq?|[lg]t|approx|sim|leqslant|geqslant)(?![a-zA-Z]))"
 )
+_DENIAL = re.compile(
+    r"\b(?:wrong|incorrect|maybe|perhaps|possibly|probably|presumably|guess|unsure|neither|nor|"
+    r"either|instead|except|unless|never|wait|but|otherwise than|rather than|mistake|invalid)\b",
+    re.IGNORECASE,
+)
+_TEXT = re.compile(r"\\(?:text\w*|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
+_CHOICE_OR_NUMBER = re.compile(r"\bor\b|\d")
+_ONE_WORD = re.compile(r"\s*,?\s*\(?\w+\)?\s*")
 _HEDGE = re.compile(
     r"\b(?:or (?:more|less|greater|fewer|higher|lower|above|below)|at (?:least|most)|"
     r"(?:more|less|greater|fewer) than|not|about|around|approximately|any)\b",
@@ -15,7 +23,14 @@ _HEDGE = re.compile(
 
 
 def hedged(reference: str, answer: str) -> bool:
-    """True for "> 5" or "5 or more", unless the reference is written like that as well."""
+    """True for "> 5", "5 or more" and "5, but maybe 6", unless the reference is like that too."""
+    signs = (_HEDGE.search, _LEADING_RELATION.match, _DENIAL.search, _second_thought)
+    return any(find(answer) and not find(reference) for find in signs)
+
+
+def _second_thought(text: str) -> bool:
+    r"""Whether words hold another answer, as in `5 \text{ (or 6)}`."""
     return any(
-        find(answer) and not find(reference) for find in (_HEDGE.search, _LEADING_RELATION.match)
+        _CHOICE_OR_NUMBER.search(words) and not _ONE_WORD.fullmatch(words)
+        for words in _TEXT.findall(text)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sympy
 from sympy import Rational, Symbol
@@ -88,9 +89,29 @@ def around_approx(relation: Relation) -> list[Shape]:
 
 def near(sides: Sequence[Shape]) -> bool:
     """False where the sides are constants that differ by more than rounding can do."""
-    values = [samples.number(side.expr) for side in map(behind, sides) if is_constant(side)
-              and isinstance(side, Value)]  # fmt: skip
-    if len(values) != 2 or None in values:
+    values = _constants(sides)
+    if values is None:
         return True
     a, b = values
     return bool(abs(a - b) <= samples.number(_NEAR) * max(abs(a), abs(b)))
+
+
+def rounds(sides: Sequence[Shape]) -> bool:
+    """Whether the last side may be the first, cut to so many digits.
+
+    Only of plain numbers: of a formula, a slip in its decimal writing says nothing.
+    """
+    values = _constants(sides)
+    first, last = behind(sides[0]), behind(sides[-1])
+    plain = isinstance(first, Value) and (first.expr.is_Integer or first.quantum is not None)
+    if values is None or not plain:
+        return True
+    quantum = last.quantum if isinstance(last, Value) else None
+    return bool(abs(values[0] - values[1]) < samples.number(quantum or Rational(1)))
+
+
+def _constants(sides: Sequence[Shape]) -> tuple[Any, Any] | None:
+    """Both sides as numbers; None if there is one only, or one that is none."""
+    ends = [side for side in map(behind, sides) if isinstance(side, Value)]
+    values = [samples.number(side.expr) for side in ends if is_constant(side)]
+    return (values[0], values[1]) if len(values) == 2 and None not in values else None

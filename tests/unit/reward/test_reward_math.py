@@ -174,7 +174,7 @@ def test_what_writing_alone_cannot_tell_is_left_to_algebra() -> None:
 
 def test_the_version_names_type_revision_and_options() -> None:
     kind, _, digest = VERIFIER.version.partition("+")
-    assert kind == "math-2"
+    assert kind == "math-3"
     assert len(digest) == 8
     assert MathVerifier({"strip_thinking": True}).version == VERIFIER.version
 
