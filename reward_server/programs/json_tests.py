@@ -11,6 +11,8 @@ from reward_server.programs.comparing import Check
 from reward_server.programs.suites import BadSuite, CallTest, InputTest, Suite, call_test
 
 _INPUT_TYPES = ("stdin", "stdin_stdout")
+MAX_TESTS = 10_000
+"""Most tests of one reference."""
 _CALL_TYPES = ("functional", "function_call", "call_based")
 
 
@@ -47,6 +49,7 @@ def _read_columns(data: Mapping[str, Any], entry_point: str | None) -> Suite:
         raise BadSuite(f"{len(inputs)} inputs, but {len(outputs)} outputs")
     if not inputs:
         raise BadSuite("no test is in it")
+    _check_count(inputs)
     function = _function_name(data, entry_point)
     pairs = list(enumerate(zip(inputs, outputs, strict=True), start=1))
     if function is None:
@@ -56,6 +59,7 @@ def _read_columns(data: Mapping[str, Any], entry_point: str | None) -> Suite:
 
 def _read_rows(data: Sequence[Any], entry_point: str | None) -> Suite:
     """`[{"input": ..., "output": ..., "testtype": ...}, ...]`."""
+    _check_count(data)
     inputs: list[InputTest] = []
     calls: list[CallTest] = []
     for number, row in enumerate(data, start=1):
@@ -79,6 +83,11 @@ def _read_rows(data: Sequence[Any], entry_point: str | None) -> Suite:
     if not inputs and not calls:
         raise BadSuite("no test is in it")
     return Suite(inputs=tuple(inputs), calls=tuple(calls))
+
+
+def _check_count(tests: Sequence[Any]) -> None:
+    if len(tests) > MAX_TESTS:
+        raise BadSuite(f"{len(tests)} tests; at most {MAX_TESTS} are read: split them")
 
 
 def _function_name(data: Mapping[str, Any], entry_point: str | None) -> str | None:

@@ -35,7 +35,9 @@ from reward_server.verifiers.mathematics.references import problem, readable
 REVISION = 3
 CHECK_REFERENCES = "check_references"
 """Metadata that asks for a word on the references alone, whatever the response."""
-_MAX_QUICK_CHARS = 1 << 16  # a longer response is read in a worker: the event loop must not wait
+# What is longer or more is read in a worker: the event loop must not wait.
+_MAX_QUICK_CHARS = 1 << 16
+_MAX_QUICK_TEXTS = 100
 
 
 class MathVerifier:
@@ -58,7 +60,7 @@ class MathVerifier:
         """The verdict where it takes no algebra, else the question that does."""
         if item.metadata.get(CHECK_REFERENCES):
             return self._references(item.references)
-        if len(item.response) > _MAX_QUICK_CHARS:
+        if _is_much(item.response, *item.references):
             return Question(kind="response", texts=(item.response,), references=item.references)
         return self._first_look(item.response, item.references)
 
@@ -141,6 +143,10 @@ def _of_several(last: str, spoken: str) -> tuple[str, ...]:
         return (last,) if last else ()
     joined = ", ".join(distinct)
     return (joined,) if boxes.listed else (last, joined)
+
+
+def _is_much(*texts: str) -> bool:
+    return len(texts) > _MAX_QUICK_TEXTS or sum(map(len, texts)) > _MAX_QUICK_CHARS
 
 
 def _no_reference(references: Sequence[str]) -> Verdict:

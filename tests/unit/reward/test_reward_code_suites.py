@@ -179,3 +179,11 @@ def test_a_check_function_needs_a_candidate() -> None:
 def test_what_is_no_suite_is_refused(text: str, words: str) -> None:
     with pytest.raises(BadSuite, match=words.replace(".", r"\.")):
         read_suite(text)
+
+
+@pytest.mark.parametrize(
+    "data", [{"inputs": ["1"] * 10_001, "outputs": ["1"] * 10_001}, [{}] * 10_001]
+)
+def test_a_reference_with_too_many_tests_is_refused(data: Any) -> None:
+    with pytest.raises(BadSuite, match="10001 tests; at most 10000"):
+        read_suite(json.dumps(data))

@@ -190,3 +190,13 @@ def test_what_differs_within_a_tolerance_is_left_to_the_worker() -> None:
         assert isinstance(exact.quick(item), Verdict)
     assert graded(r"\boxed{101}", "100", verifier=tolerant).outcome is Outcome.CORRECT
     assert graded(r"\boxed{102}", "100", verifier=tolerant).outcome is Outcome.INCORRECT
+
+
+@pytest.mark.parametrize("references", [("x+" * 50_000 + "1",), ("7", *["8"] * 200)])
+def test_long_or_many_references_are_read_in_a_worker(references: tuple[str, ...]) -> None:
+    item = Item(id="1", response=r"\boxed{7}", references=references)
+    assert isinstance(VERIFIER.quick(item), Question)
+
+
+def test_one_of_many_references_is_met() -> None:
+    assert graded(r"\boxed{7}", *map(str, range(200))).outcome is Outcome.CORRECT
