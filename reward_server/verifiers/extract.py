@@ -30,6 +30,7 @@ _LINK = re.compile(
 _LISTING = re.compile(r"[,;]|and|or")
 _OPEN_CHOICE = re.compile(r"\b(?:or|not|either|neither|between)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+_DECORATION = re.compile(r"\\(?:text)?color\s*\{\w+\}|\\underline(?![a-zA-Z])")
 _PLAIN_BOX = "\\boxed{"
 _TAIL_CHARS = 4096
 _MAX_LINK_CHARS = 40
@@ -56,6 +57,11 @@ def strip_thinking(text: str) -> str | None:
                 spoken.clear()
             position = tag.end()
     return None if position is None else "".join([*spoken, text[position:]])
+
+
+def undecorated(text: str) -> str:
+    """The text without colours and underlines."""
+    return _DECORATION.sub("", text) if "\\" in text else text
 
 
 def last_box(text: str) -> str | None:

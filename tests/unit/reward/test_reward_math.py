@@ -18,6 +18,9 @@ def graded(response: str, *references: str, verifier: MathVerifier = VERIFIER) -
     ("gold", "response"),
     [
         ("42", r"So it is \boxed{42}."),
+        ("42", r"\boxed{\color{red}42}"),
+        ("42", r"\boxed{\textcolor{blue}{42}}"),
+        ("x+1", r"\boxed{\underline{1+x}}"),
         ("18", "Answer: 18"),
         ("18", "#### 18"),
         ("1234", r"\boxed{1,234}"),
