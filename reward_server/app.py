@@ -21,6 +21,7 @@ from reward_server.processes import Nursery, SpawnFailed
 from reward_server.programs.pool import ProgramPool
 from reward_server.programs.runner import PROGRAM_ENVIRONMENT, Unsafe, program_jacket
 from reward_server.quarantine import Quarantine
+from reward_server.reference_limits import references_limits
 from reward_server.results import Result, Work
 from reward_server.sandbox.jacket import Jacket
 from reward_server.sandbox.levels import Level
@@ -86,6 +87,11 @@ class RewardApp:
             item_deadline_s=config.item_deadline_s,
             deadlines_s=self._deadlines_s,
             max_response_bytes=config.max_response_bytes,
+            references_limits=references_limits(
+                verifiers,
+                max_count=config.max_references,
+                max_bytes=config.max_references_bytes,
+            ),
             routes=config.routes,
             forwarder=self._forwarder,
         )

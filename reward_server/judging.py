@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from reward_server.asking import Answer, Asker, Pending
+from reward_server.reference_limits import ReferencesLimit
 from reward_server.results import Result, Work, refused, shortened
 from reward_server.verifiers.base import (
     Cause,
@@ -46,18 +47,21 @@ class Judge:
         item_deadline_s: float,
         deadlines_s: Mapping[str, float],
         max_response_bytes: int,
+        references_limits: Mapping[str, ReferencesLimit],
         routes: Collection[str] = (),
         forwarder: Forwarder | None = None,
     ) -> None:
         """`verifiers` in the config's order; `routes`: names that `forwarder` has judged.
 
-        `deadlines_s`: of verifiers that have another one than `item_deadline_s`.
+        `deadlines_s`: of verifiers that have another one than `item_deadline_s`;
+        `references_limits`: of those that read references.
         """
         self._verifiers = verifiers
         self._asker = asker
         self._item_deadline_s = item_deadline_s
         self._deadlines_s = deadlines_s
         self._max_response_bytes = max_response_bytes
+        self._references_limits = references_limits
         self._routes = frozenset(routes if forwarder is not None else ())
         self._forwarder = forwarder
         self._names = [*verifiers, *(name for name in routes if name in self._routes)]
@@ -69,14 +73,18 @@ class Judge:
         return self._default
 
     def route_of(self, item: Item) -> str | None:
-        """The route that the item takes; None: it is judged here."""
+        """The route that the item takes; None: `begin` takes it."""
         name = item.verifier or self._default
-        return name if name in self._routes else None
+        if name not in self._routes or self._oversize(item.response):
+            return None
+        return name
 
     def begin(self, item: Item) -> Result | Work:
         """The result where it takes no worker, else the work that was queued."""
         name = item.verifier or self._default
         verifier = self._verifiers.get(name)
+        if name in self._routes and (problem := self._oversize(item.response)):
+            return refused(item, Outcome.RESOURCE_EXHAUSTED, problem, cause=Cause.ITEM)
         if verifier is None:
             known = ", ".join(self._names)
             detail = f"no verifier is named {name[:100]!r}; known here: {known}"
@@ -109,6 +117,9 @@ class Judge:
         return [ForwardedWork(item, task, index) for index, item in enumerate(items)]
 
     def _begin_part(self, item: Item, name: str, verifier: Verifier) -> Answer | Pending:
+        limit = self._references_limits.get(name)
+        if limit is not None and (problem := limit.excess(item.references)):
+            return Answer(failed(Outcome.INVALID_REFERENCE, problem), 0.0)
         started_s = time.perf_counter()
         found = _quick(verifier, item)
         if isinstance(found, Verdict):

@@ -148,6 +148,11 @@ class Verifier(Protocol):
         ...
 
     @property
+    def reads_references(self) -> bool:
+        """False if the references do not matter, however long they are."""
+        ...
+
+    @property
     def worker_module(self) -> str | None:
         """What workers load ahead, by calling its `warm_up`; None: `quick` always tells."""
         ...

@@ -32,6 +32,7 @@ class CodeVerifier:
 
     type = "code"
     worker_module: str | None = None
+    reads_references = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """`options`: those of `CodeVerifierConfig`."""

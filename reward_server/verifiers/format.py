@@ -28,6 +28,7 @@ class FormatVerifier:
 
     type = "format"
     worker_module: str | None = "reward_server.verifiers.format"
+    reads_references = False
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """`options`: those of `FormatVerifierConfig`.

@@ -14,6 +14,7 @@ class InServerVerifier:
     type: ClassVar[str]
     revision: ClassVar[int]
     worker_module: str | None = None
+    reads_references = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """`options`: the config of its type, every key set."""

@@ -17,6 +17,7 @@ class LengthVerifier(InServerVerifier):
     """The `length` verifier."""
 
     type = "length"
+    reads_references = False
     revision = 1
 
     def __init__(self, options: Mapping[str, Any]) -> None:

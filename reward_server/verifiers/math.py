@@ -46,6 +46,7 @@ class MathVerifier:
 
     type = "math"
     worker_module: str | None = "reward_server.verifiers.algebra"
+    reads_references = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """`options`: those of `MathVerifierConfig`; what is left out has its default."""

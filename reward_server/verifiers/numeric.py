@@ -27,6 +27,7 @@ class NumericVerifier:
 
     type = "numeric"
     worker_module: str | None = None
+    reads_references = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """`options`: `extract`, `absolute_tolerance`, `relative_tolerance`."""

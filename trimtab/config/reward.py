@@ -91,6 +91,10 @@ class RewardServerConfig(ServerConfig):
     """Most items in one Score."""
     max_response_bytes: int = Field(default=1 << 20, ge=1)
     """Longest response, in bytes of UTF-8; longer ones are RESOURCE_EXHAUSTED."""
+    max_references: int = Field(default=100, ge=1)
+    """Most references of one item; more are INVALID_REFERENCE."""
+    max_references_bytes: int = Field(default=1 << 20, ge=1)
+    """Longest references of one item together, in bytes of UTF-8; `code` has a limit of its own."""
     http: HttpConfig | None = None
     """JSON over HTTP on a port of its own, for other trainers; none: gRPC only."""
 

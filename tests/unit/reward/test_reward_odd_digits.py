@@ -54,6 +54,7 @@ class Stumbling:
     version = "stumbling-1"
     options: Mapping[str, Any] = {}
     worker_module = None
+    reads_references = False
 
     def quick(self, item: Item) -> Verdict:
         if item.response == "odd":
@@ -76,6 +77,7 @@ async def test_a_verifier_that_raises_fails_its_item_alone() -> None:
         item_deadline_s=1.0,
         deadlines_s={},
         max_response_bytes=1000,
+        references_limits={},
     )
     results = [judge.begin(Item(id="a", response=text)) for text in ("plain", "odd", "plain")]
     verdicts = [result.verdict for result in results if isinstance(result, Result)]

@@ -15,6 +15,7 @@ from reward_server.pool import WorkerPool
 from reward_server.pools import Pools
 from reward_server.processes import Nursery
 from reward_server.quarantine import Quarantine
+from reward_server.reference_limits import ReferencesLimit
 from reward_server.results import Result
 from reward_server.sandbox.jacket import Jacket
 from reward_server.scorer import Scorer, answer_within_s
@@ -63,6 +64,7 @@ def scorer_with(forwarder: Elsewhere) -> Scorer:
         item_deadline_s=1.0,
         deadlines_s={},
         max_response_bytes=1000,
+        references_limits={"numeric": ReferencesLimit(2, 100, "max_references_bytes")},
         routes=["style"],
         forwarder=forwarder,
     )
@@ -88,6 +90,32 @@ async def test_routed_items_travel_together_and_come_back_in_their_places() -> N
         ("b", Outcome.INCORRECT),
         ("c", Outcome.CORRECT),
     ]
+
+
+async def test_no_long_response_takes_a_route() -> None:
+    forwarder = Elsewhere(reachable=True)
+    items = [Item(id="a", verifier="style", response="x" * 1001), Item(id="b", verifier="style")]
+    results = await scorer_with(forwarder).score(
+        items, request_id="", fingerprint=b"", remaining_s=10
+    )
+    outcomes = [result.verdict.outcome for result in results]
+    assert outcomes == [Outcome.RESOURCE_EXHAUSTED, Outcome.CORRECT]
+    assert forwarder.calls == [("style", 1)]
+
+
+@pytest.mark.parametrize(
+    ("references", "words"),
+    [(("8",) * 3, "raise max_references"), (("8" * 60, "7" * 41), "raise max_references_bytes")],
+)
+async def test_too_much_to_read_is_no_reference(references: tuple[str, ...], words: str) -> None:
+    large = Item(id="a", verifier="numeric", response="8", references=references)
+    small = Item(id="b", verifier="numeric", response="8", references=("8",))
+    results = await scorer_with(Elsewhere(reachable=True)).score(
+        [large, small], request_id="", fingerprint=b"", remaining_s=10
+    )
+    outcomes = [result.verdict.outcome for result in results]
+    assert outcomes == [Outcome.INVALID_REFERENCE, Outcome.CORRECT]
+    assert words in results[0].verdict.detail
 
 
 async def test_a_route_that_fails_leaves_only_its_items_without_a_verdict() -> None:

@@ -24,8 +24,10 @@ class CodeVerifierConfig(Model):
     """Address space of a program, the interpreter's own 100 MB included."""
     max_output_bytes: int = Field(default=4 << 20, ge=1024, le=64 << 20)
     """Longest output of a test; a program that writes more fails it."""
-    max_tests: int | None = Field(default=None, ge=1)
-    """Only so many tests of a suite are run, its first ones; none: all."""
+    max_tests: int | None = Field(default=1000, ge=1)
+    """Only so many tests of a suite are read and run, its first ones; none: all."""
+    max_references_bytes: int = Field(default=8 << 20, ge=1)
+    """Longest references of one item together, in bytes of UTF-8."""
     stop_at_first_failure: bool = True
     """Whether the tests behind one that fails are left out; with `partial` they never are."""
     partial: bool = False
