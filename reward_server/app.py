@@ -81,20 +81,7 @@ class RewardApp:
         self._deadlines_s = {name: v.options["total_timeout_s"] for name, v in coders.items()}
         self._cache = VerdictCache(**config.cache.model_dump())
         self._quarantine = Quarantine(**config.quarantine.model_dump())
-        self._judge = Judge(
-            self._verifiers,
-            Asker(self._pool, self._cache, self._quarantine),
-            item_deadline_s=config.item_deadline_s,
-            deadlines_s=self._deadlines_s,
-            max_response_bytes=config.max_response_bytes,
-            references_limits=references_limits(
-                verifiers,
-                max_count=config.max_references,
-                max_bytes=config.max_references_bytes,
-            ),
-            routes=config.routes,
-            forwarder=self._forwarder,
-        )
+        self._judge = self._new_judge(verifiers)
         self._scorer = Scorer(
             self._judge,
             self._pool,
@@ -112,6 +99,23 @@ class RewardApp:
             deadline_cap_s=config.deadline_cap_s,
         )
         self._front = self._http_front()
+
+    def _new_judge(self, verifiers: Mapping[str, Verifier]) -> Judge:
+        config = self._config
+        return Judge(
+            self._verifiers,
+            Asker(self._pool, self._cache, self._quarantine),
+            item_deadline_s=config.item_deadline_s,
+            deadlines_s=self._deadlines_s,
+            max_response_bytes=config.max_response_bytes,
+            references_limits=references_limits(
+                verifiers,
+                max_count=config.max_references,
+                max_bytes=config.max_references_bytes,
+            ),
+            routes=config.routes,
+            forwarder=self._forwarder,
+        )
 
     def spec(self) -> ServiceSpec:
         """What the runtime needs to serve it."""

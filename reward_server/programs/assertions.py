@@ -16,15 +16,19 @@ MAX_CHARS = 1 << 18
 _CONSTRUCTORS: Mapping[str, Callable[..., Any]] = {
     "set": set, "frozenset": frozenset, "tuple": tuple, "list": list, "dict": dict, "float": float
 }  # fmt: skip
+_MAX_EQUAL_HASHES = 500
 _FORMS = (
     "`assert f(...) == literal`, `is True`, `not f(...)`, `math.isclose` or `abs(f(...) - x) < y`"
 )
 
 
-def read_assertions(text: str, entry_point: str | None = None) -> Suite:
+def read_assertions(
+    text: str, entry_point: str | None = None, *, max_tests: int | None = None
+) -> Suite:
     """The asserts of a text, or of the `check(candidate)` in it.
 
     `entry_point`: the function that `candidate` stands for, where no `check(name)` tells.
+    `max_tests`: the first ones that are read; None: all.
 
     Raises:
         BadSuite: something else is in it; names the line.
@@ -39,7 +43,7 @@ def read_assertions(text: str, entry_point: str | None = None) -> Suite:
         raise BadSuite(f"line {error.lineno}: no Python: {error.msg}") from error
     except (ValueError, MemoryError, RecursionError) as error:
         raise BadSuite(f"no Python: {error or 'nested too deep'}") from error
-    reader = _Reader(entry_point)
+    reader = _Reader(entry_point, max_tests)
     try:
         reader.read(statements)
     except RecursionError as error:
@@ -50,8 +54,9 @@ def read_assertions(text: str, entry_point: str | None = None) -> Suite:
 
 
 class _Reader:
-    def __init__(self, entry_point: str | None) -> None:
+    def __init__(self, entry_point: str | None, max_tests: int | None) -> None:
         self.tests: list[CallTest] = []
+        self._max_tests = max_tests
         self._entry_point = entry_point
         self._candidate: str | None = None
 
@@ -75,6 +80,8 @@ class _Reader:
                     self._read_one(statement)
 
     def _read_one(self, statement: ast.stmt) -> None:
+        if self._max_tests is not None and len(self.tests) >= self._max_tests:
+            return
         match statement:
             case ast.Assert(ast.Constant(True)) | ast.Expr(ast.Constant()) | ast.Pass():
                 return
@@ -203,7 +210,29 @@ def _literal(node: ast.expr) -> Any:
 
 
 def _built(constructor: Callable[..., Any], *arguments: Any) -> Any:
+    if constructor in (set, frozenset, dict) and arguments:
+        _check_hashes(constructor, arguments[0])
     try:
         return constructor(*arguments)
     except (TypeError, ValueError) as error:
         raise _Odd from error
+
+
+def _check_hashes(constructor: Callable[..., Any], elements: Any) -> None:
+    """Refuses what takes quadratic time to look up: thousands of keys of one hash.
+
+    Raises:
+        BadSuite: it is made to hurt.
+    """
+    if not isinstance(elements, list | tuple) or len(elements) <= _MAX_EQUAL_HASHES:
+        return
+    try:
+        keys = [key for key, _ in elements] if constructor is dict else elements
+        groups: dict[int, list[Any]] = {}
+        for key in keys:
+            groups.setdefault(hash(key), []).append(key)
+    except (TypeError, ValueError) as error:
+        raise _Odd from error
+    for group in groups.values():
+        if len(group) > _MAX_EQUAL_HASHES and any(key != group[0] for key in group):
+            raise BadSuite(f"a set or dict has over {_MAX_EQUAL_HASHES} keys of one hash")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,13 +14,16 @@ from reward_server.programs.suites import BadSuite, CallTest, InputTest, Suite, 
 _INPUT_TYPES = ("stdin", "stdin_stdout")
 MAX_TESTS = 10_000
 """Most tests of one reference."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_MAX_CONTAINERS = 500_000  # each takes time and memory that its two characters do not show
 _CALL_TYPES = ("functional", "function_call", "call_based")
 
 
-def read_suite(text: str, entry_point: str | None = None) -> Suite:
+def read_suite(text: str, entry_point: str | None = None, *, max_tests: int | None = None) -> Suite:
     """The tests of a reference: JSON where it begins with a bracket, else asserts.
 
     `entry_point`: the function that is called, where the reference does not name it.
+    `max_tests`: the first ones that are read; None: all.
 
     Raises:
         BadSuite: it holds no tests, or one that cannot be read.
@@ -28,19 +32,19 @@ def read_suite(text: str, entry_point: str | None = None) -> Suite:
     if not beginning:
         raise BadSuite("it is empty")
     if beginning not in "{[":
-        return read_assertions(text, entry_point)
+        return read_assertions(text, entry_point, max_tests=max_tests)
     try:
-        data = json.loads(text)
+        data = _loaded(text)
     except (ValueError, RecursionError) as error:
         raise BadSuite(f"no JSON: {error}") from error
     if isinstance(data, dict):
-        return _read_columns(data, entry_point)
+        return _read_columns(data, entry_point, max_tests)
     if data and all(isinstance(row, str) for row in data):
-        return read_assertions("\n".join(data), entry_point)
-    return _read_rows(data, entry_point)
+        return read_assertions("\n".join(data[:max_tests]), entry_point, max_tests=max_tests)
+    return _read_rows(data[:max_tests], entry_point)
 
 
-def _read_columns(data: Mapping[str, Any], entry_point: str | None) -> Suite:
+def _read_columns(data: Mapping[str, Any], entry_point: str | None, max_tests: int | None) -> Suite:
     """`{"inputs": [...], "outputs": [...]}`, with `fn_name` where a function is called."""
     inputs, outputs = data.get("inputs"), data.get("outputs")
     if not isinstance(inputs, list) or not isinstance(outputs, list):
@@ -49,9 +53,9 @@ def _read_columns(data: Mapping[str, Any], entry_point: str | None) -> Suite:
         raise BadSuite(f"{len(inputs)} inputs, but {len(outputs)} outputs")
     if not inputs:
         raise BadSuite("no test is in it")
-    _check_count(inputs)
+    _check_count(inputs[:max_tests])
     function = _function_name(data, entry_point)
-    pairs = list(enumerate(zip(inputs, outputs, strict=True), start=1))
+    pairs = list(enumerate(zip(inputs[:max_tests], outputs[:max_tests], strict=True), start=1))
     if function is None:
         return Suite(inputs=tuple(_input_test(f"test {n}", *pair) for n, pair in pairs))
     return Suite(calls=tuple(_call_test(f"test {n}", function, *pair) for n, pair in pairs))
@@ -133,6 +137,19 @@ def _call_test(where: str, function: str, given: Any, wanted: Any) -> CallTest:
 
 def _json(where: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return _loaded(text)
     except (ValueError, RecursionError) as error:
         raise BadSuite(f"{where}: {text[:60]!r} is no JSON: {error}") from error
+
+
+def _loaded(text: str) -> Any:
+    """The value; ValueError, RecursionError: there is none, or it is far larger than its text."""
+    if _bracket_count(text) > _MAX_CONTAINERS and _bracket_count(_STRING.sub("", text)) > (
+        _MAX_CONTAINERS
+    ):
+        raise ValueError(f"it has over {_MAX_CONTAINERS} lists and objects")
+    return json.loads(text)
+
+
+def _bracket_count(text: str) -> int:
+    return text.count("[") + text.count("{")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,7 +24,8 @@ _log = get_logger("reward.programs")
 class ProgramJob:
     """One program for the pool."""
 
-    plan: Plan
+    verifier: str
+    question: Question
     done: asyncio.Future[Verdict]
     """Gets the verdict."""
     started_s: float | None = None
@@ -56,6 +58,8 @@ class ProgramPool:
         self._runner = ProgramRunner(nursery, min_level=min_level)
         self._queue: asyncio.Queue[ProgramJob] = asyncio.Queue()
         self._slots: list[asyncio.Task[None]] = []
+        # One thread only: several would keep the event loop from its turns.
+        self._reader = ThreadPoolExecutor(1, "references")
 
     async def start(self) -> None:
         """Tries a process and opens the slots.
@@ -76,8 +80,7 @@ class ProgramPool:
 
     def submit(self, verifier: str, question: Question) -> ProgramJob:
         """Queues a question to the verifier of that name; `done` gets its verdict."""
-        plan = self.verifiers[verifier].plan(question)
-        job = ProgramJob(plan, asyncio.get_running_loop().create_future())
+        job = ProgramJob(verifier, question, asyncio.get_running_loop().create_future())
         self.waiting_count += 1
         self._queue.put_nowait(job)
         return job
@@ -95,6 +98,7 @@ class ProgramPool:
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
+        self._reader.shutdown(wait=False, cancel_futures=True)
         await self._nursery.close()
 
     async def _serve(self) -> None:
@@ -105,7 +109,7 @@ class ProgramPool:
             self.waiting_count -= 1
             self.running_count += 1
             job.started_s = time.monotonic()
-            running = asyncio.create_task(self._run(job.plan))
+            running = asyncio.create_task(self._run(job))
             job.done.add_done_callback(partial(_stop, running))
             try:
                 await asyncio.wait({running})
@@ -117,12 +121,20 @@ class ProgramPool:
                 await asyncio.gather(running, return_exceptions=True)
                 self.running_count -= 1
 
-    async def _run(self, plan: Plan) -> Verdict:
+    async def _run(self, job: ProgramJob) -> Verdict:
         try:
-            return await self._runner.run(plan)
+            plan = await self._plan(job)
+            return plan if isinstance(plan, Verdict) else await self._runner.run(plan)
         except Exception as error:  # noqa: BLE001 - a slot's top: it must not die of one program
             _log.exception("testing a program failed")
             return failed(Outcome.VERIFIER_ERROR, f"testing it failed: {error!r}")
+
+    async def _plan(self, job: ProgramJob) -> Plan | Verdict:
+        verifier = self.verifiers[job.verifier]
+        if not verifier.plans_long(job.question):
+            return verifier.plan(job.question)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reader, verifier.plan, job.question)
 
 
 def _stop(running: asyncio.Task[Verdict], _: asyncio.Future[Verdict]) -> None:

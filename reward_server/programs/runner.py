@@ -180,7 +180,11 @@ class _Trial:
                     reason = _reason(answer["failure"])
                     failures.extend(f"{late.where}: {reason}" for late in tests[number:])
                     return
-                failures.append(self._difference(test, answer))
+                if test.max_answer_bytes > _LARGE_CHARS:  # the event loop must not wait for it
+                    difference = await asyncio.to_thread(self._difference, test, answer)
+                else:
+                    difference = self._difference(test, answer)
+                failures.append(difference)
                 if self._is_settled(failures):
                     return
 

@@ -64,10 +64,6 @@ class Suite:
     def __len__(self) -> int:
         return len(self.inputs) + len(self.calls)
 
-    def first(self, count: int | None) -> Suite:
-        """The suite's first tests; None: all."""
-        return Suite(self.inputs[:count], self.calls[:count])
-
 
 def call_test(
     where: str,

@@ -38,7 +38,8 @@ CHECK_REFERENCES = "check_references"
 """Metadata that asks for a word on the references alone, whatever the response."""
 # What is longer or more is read in a worker: the event loop must not wait.
 _MAX_QUICK_CHARS = 1 << 16
-_MAX_QUICK_TEXTS = 100
+_MAX_QUICK_REFERENCES = 10
+_MAX_QUICK_REFERENCE_CHARS = 1 << 12
 
 
 class MathVerifier:
@@ -62,7 +63,7 @@ class MathVerifier:
         """The verdict where it takes no algebra, else the question that does."""
         if item.metadata.get(CHECK_REFERENCES):
             return self._references(item.references)
-        if _is_much(item.response, *item.references):
+        if len(item.response) > _MAX_QUICK_CHARS or _take_long(item.references):
             return Question(kind="response", texts=(item.response,), references=item.references)
         return self._first_look(item.response, item.references)
 
@@ -72,7 +73,7 @@ class MathVerifier:
         from reward_server.verifiers import algebra
 
         if question.kind == "references":
-            return algebra.check(question.references)
+            return _unsound(question.references) or algebra.check(readable(question.references))
         if question.kind == "response":
             found = self._first_look(question.texts[0], question.references)
             if isinstance(found, Verdict):
@@ -127,11 +128,8 @@ class MathVerifier:
     def _references(self, references: Sequence[str]) -> Verdict | Question:
         if not references:
             return _no_reference(references)
-        for reference in references:
-            if why := problem(reference):
-                detail = f"the reference {reference[:80]!r} cannot be read: {why}"
-                return failed(Outcome.INVALID_REFERENCE, detail)
-        return Question(kind="references", texts=(), references=tuple(readable(references)))
+        unsound = None if _take_long(references) else _unsound(references)
+        return unsound or Question(kind="references", texts=(), references=tuple(references))
 
 
 def _of_several(last: str, spoken: str) -> tuple[str, ...]:
@@ -147,12 +145,24 @@ def _of_several(last: str, spoken: str) -> tuple[str, ...]:
     return (joined,) if boxes.listed else (last, joined)
 
 
-def _is_much(*texts: str) -> bool:
-    return len(texts) > _MAX_QUICK_TEXTS or sum(map(len, texts)) > _MAX_QUICK_CHARS
-
-
 def _no_reference(references: Sequence[str]) -> Verdict:
     if not references:
         return failed(Outcome.INVALID_REFERENCE, "no reference can be read: none given")
     shown, why = repr(references[0][:80]), problem(references[0])
     return failed(Outcome.INVALID_REFERENCE, f"no reference can be read: {shown}: {why}")
+
+
+def _unsound(references: Sequence[str]) -> Verdict | None:
+    """What is wrong with the first reference that cannot be read; None if all can."""
+    for reference in references:
+        if why := problem(reference):
+            detail = f"the reference {reference[:80]!r} cannot be read: {why}"
+            return failed(Outcome.INVALID_REFERENCE, detail)
+    return None
+
+
+def _take_long(references: Sequence[str]) -> bool:
+    """Whether comparing with the references takes longer than the event loop can wait."""
+    if len(references) > _MAX_QUICK_REFERENCES:
+        return True
+    return sum(map(len, references)) > _MAX_QUICK_REFERENCE_CHARS

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
+from reward_server.programs.plan import Plan
 from reward_server.programs.source import last_program
 from reward_server.verifiers.base import Item, Outcome, Question, Verdict
 from reward_server.verifiers.code import CodeVerifier
@@ -99,6 +101,7 @@ def test_only_the_first_tests_are_planned() -> None:
     found = begun("```python\n1\n```", suite)
     assert isinstance(found, Question)
     plan = verifier(max_tests=2).plan(found)
+    assert isinstance(plan, Plan)
     assert [len(suite) for suite in plan.suites] == [2]
     assert plan.total_timeout_s == 30
 
@@ -109,4 +112,41 @@ def test_an_items_timeout_can_only_shorten(timeout_s: float | None, limit_s: flo
     item = Item(id="1", response="```python\n1\n```", references=(SUITE,), timeout_s=timeout_s)
     found = code.quick(item)
     assert isinstance(found, Question)
-    assert code.plan(found).total_timeout_s == limit_s
+    plan = code.plan(found)
+    assert isinstance(plan, Plan)
+    assert plan.total_timeout_s == limit_s
+
+
+LONG = json.dumps({"inputs": ["1"] * 5000, "outputs": ["1"] * 5000})
+
+
+def test_long_references_are_not_read_at_once() -> None:
+    code = verifier()
+    item = Item(id="1", response="```python\n1\n```", references=(LONG,))
+    found = code.quick(item)
+    assert isinstance(found, Question)
+    assert code.plans_long(found)
+    plan = code.plan(found)
+    assert isinstance(plan, Plan)
+    assert [len(suite) for suite in plan.suites] == [1000]
+    assert not code.plans_long(found)
+    assert code.quick(item) == found
+
+
+@pytest.mark.parametrize(
+    ("response", "reference", "outcome"),
+    [
+        ("nothing", LONG, Outcome.NO_ANSWER),
+        ("nothing", LONG[:-1], Outcome.INVALID_REFERENCE),
+        ("```python\n1\n```", LONG[:-1], Outcome.INVALID_REFERENCE),
+    ],
+)
+def test_a_long_reference_and_no_program(response: str, reference: str, outcome: Outcome) -> None:
+    code = verifier()
+    found = code.quick(Item(id="1", response=response, references=(reference,)))
+    assert isinstance(found, Question)
+    verdict = code.plan(found)
+    assert isinstance(verdict, Verdict)
+    assert verdict.outcome is outcome
+    again = code.quick(Item(id="1", response=response, references=(SUITE,)))
+    assert isinstance(again, Verdict) == (response == "nothing")

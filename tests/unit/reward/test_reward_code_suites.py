@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -187,3 +188,39 @@ def test_what_is_no_suite_is_refused(text: str, words: str) -> None:
 def test_a_reference_with_too_many_tests_is_refused(data: Any) -> None:
     with pytest.raises(BadSuite, match="10001 tests; at most 10000"):
         read_suite(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"inputs": ["1"] * 3, "outputs": ["1"] * 2 + [3]}),
+        json.dumps([{"input": "1", "output": "1"}] * 2 + [{}]),
+        json.dumps(["assert f(1) == 1"] * 2 + ["nonsense"]),
+        "assert f(1) == 1\nassert f(1) == 1\nassert f(1) > 1",
+    ],
+)
+def test_no_more_tests_are_read_than_are_run(text: str) -> None:
+    assert len(read_suite(text, max_tests=2)) == 2
+    with pytest.raises(BadSuite):
+        read_suite(text)
+
+
+@pytest.mark.parametrize("form", ["{{{}}}", "set([{}])", "{{{}: 0}}"])
+def test_keys_made_to_collide_are_refused(form: str) -> None:
+    modulus = sys.hash_info.modulus
+    keys = ", ".join(str(modulus * number) for number in range(600))
+    keys = keys.replace(",", ": 0,") if ":" in form else keys
+    with pytest.raises(BadSuite, match="keys of one hash"):
+        read_suite(f"assert f() == {form.format(keys)}")
+    harmless = ", ".join(map(str, range(600)))
+    harmless = harmless.replace(",", ": 0,") if ":" in form else harmless
+    assert len(read_suite(f"assert f() == {form.format(harmless)}")) == 1
+
+
+def test_one_value_many_times_collides_with_nothing() -> None:
+    assert len(read_suite(f"assert f() == set([{'7, ' * 600}])")) == 1
+
+
+def test_a_reference_of_nothing_but_brackets_is_refused() -> None:
+    with pytest.raises(BadSuite, match="lists and objects"):
+        read_suite("[" + "[]," * 500_000 + "1]")

@@ -195,10 +195,18 @@ def test_what_differs_within_a_tolerance_is_left_to_the_worker() -> None:
     assert graded(r"\boxed{102}", "100", verifier=tolerant).outcome is Outcome.INCORRECT
 
 
-@pytest.mark.parametrize("references", [("x+" * 50_000 + "1",), ("7", *["8"] * 200)])
-def test_long_or_many_references_are_read_in_a_worker(references: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "references",
+    [tuple(map(str, range(11))), (r"\text{" + "word " * 1000 + "}", "7")],
+    ids=["many", "long"],
+)
+def test_many_or_long_references_are_left_to_a_worker(references: tuple[str, ...]) -> None:
     item = Item(id="1", response=r"\boxed{7}", references=references)
-    assert isinstance(VERIFIER.quick(item), Question)
+    found = VERIFIER.quick(item)
+    assert isinstance(found, Question)
+    assert VERIFIER.judge(found).outcome is Outcome.CORRECT
+    assert checked(*references).outcome is Outcome.NO_ANSWER
+    assert checked(*references, r"\frac{1}{").outcome is Outcome.INVALID_REFERENCE
 
 
 def test_one_of_many_references_is_met() -> None:
