@@ -254,9 +254,16 @@ class RewardApp:
         return own + routed
 
 
+def _is_installed(library: str) -> bool:
+    try:
+        return importlib.util.find_spec(library) is not None
+    except (ImportError, ValueError):  # not even a name
+        return False
+
+
 def _program_pool(coders: Mapping[str, CodeVerifier], config: RewardServerConfig) -> ProgramPool:
     for library in config.program_libraries:
-        if importlib.util.find_spec(library) is None:
+        if not _is_installed(library):
             raise ConfigError(f"{library} is not installed: drop it", field="program_libraries")
     nursery = Nursery(
         entry="reward_server.programs.child",

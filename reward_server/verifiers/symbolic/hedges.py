@@ -14,6 +14,7 @@ _DENIAL = re.compile(
 )
 _TEXT = re.compile(r"\\(?:text\w*|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _CHOICE_OR_NUMBER = re.compile(r"\bor\b|\d")
+_OR = re.compile(r"\bor\b")
 _ONE_WORD = re.compile(r"\s*,?\s*\(?\w+\)?\s*")
 _HEDGE = re.compile(
     r"\b(?:or (?:more|less|greater|fewer|higher|lower|above|below)|at (?:least|most)|"
@@ -29,8 +30,10 @@ def hedged(reference: str, answer: str) -> bool:
 
 
 def _second_thought(text: str) -> bool:
-    r"""Whether words hold another answer, as in `5 \text{ (or 6)}`."""
-    return any(
-        _CHOICE_OR_NUMBER.search(words) and not _ONE_WORD.fullmatch(words)
-        for words in _TEXT.findall(text)
-    )
+    r"""Whether words hold another answer, as in `5 \text{ (or 6)}`, not `\text{3:30 PM}`."""
+    for match in _TEXT.finditer(text):
+        is_first = not text[: match.start()].strip()
+        another = _OR if is_first else _CHOICE_OR_NUMBER
+        if another.search(match[1]) and not _ONE_WORD.fullmatch(match[1]):
+            return True
+    return False

@@ -21,6 +21,7 @@ def graded(response: str, *references: str, verifier: MathVerifier = VERIFIER) -
         ("42", r"\boxed{\color{red}42}"),
         ("42", r"\boxed{\textcolor{blue}{42}}"),
         ("x+1", r"\boxed{\underline{1+x}}"),
+        ("3:30 PM", r"\boxed{\text{3:30 PM}}"),
         ("18", "Answer: 18"),
         ("18", "#### 18"),
         ("1234", r"\boxed{1,234}"),
