@@ -20,6 +20,7 @@ from math_verify import LatexExtractionConfig, parse, verify
 from math_verify.parser import parse_latex_cached
 
 from reward_server.verifiers.base import Outcome, Verdict, failed, judged
+from reward_server.verifiers.mathematics.dressing import undress
 from reward_server.verifiers.mathematics.pairing import paired
 from reward_server.verifiers.mathematics.policy import Policy
 from reward_server.verifiers.symbolic.answers import is_notation, readable, tell, worded
@@ -70,7 +71,7 @@ def warm_up() -> None:
 
 
 def _is_readable(reference: str) -> bool:
-    return readable(reference) or bool(_gold(reference))
+    return readable(undress(reference)) or bool(_gold(reference))
 
 
 def _is_parsed(reference: str) -> bool:

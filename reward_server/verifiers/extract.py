@@ -9,7 +9,8 @@ from typing import NamedTuple
 _THINK_TAG = re.compile("</?think>")
 _BRACE = re.compile(r"\\f?box(?:ed)?\s*\{|\\.|[{}]", re.DOTALL)
 _PHRASE = re.compile(
-    r"(?:final\s+answer|answer)[ \t]*(?:is|:|=|\*\*:|:\*\*)[ \t]*:?|####", re.IGNORECASE
+    r"(?:answer|(?:correct|right)\s+(?:option|choice))[ \t]*(?:is|:|=|\*\*:|:\*\*)[ \t]*:?|####",
+    re.IGNORECASE,
 )
 _MATH = re.compile(
     r"\$\$(?P<display>[^$]+)\$\$|(?<!\\)\$(?P<inline>[^$\n]+)(?<!\\)\$"
@@ -30,7 +31,6 @@ _LINK = re.compile(
 _LISTING = re.compile(r"[,;]|and|or")
 _OPEN_CHOICE = re.compile(r"\b(?:or|not|either|neither|between)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
-_DECORATION = re.compile(r"\\(?:text)?color\s*\{\w+\}|\\underline(?![a-zA-Z])")
 _PLAIN_BOX = "\\boxed{"
 _TAIL_CHARS = 4096
 _MAX_LINK_CHARS = 40
@@ -57,11 +57,6 @@ def strip_thinking(text: str) -> str | None:
                 spoken.clear()
             position = tag.end()
     return None if position is None else "".join([*spoken, text[position:]])
-
-
-def undecorated(text: str) -> str:
-    """The text without colours and underlines."""
-    return _DECORATION.sub("", text) if "\\" in text else text
 
 
 def last_box(text: str) -> str | None:

@@ -25,7 +25,6 @@ from reward_server.verifiers.extract import (
     last_box,
     last_boxes,
     strip_thinking,
-    undecorated,
 )
 from reward_server.verifiers.mathematics.decide import decide
 from reward_server.verifiers.mathematics.limits import excess
@@ -112,10 +111,10 @@ class MathVerifier:
         else:
             box = last_box(spoken)
             if box is not None and spoken.count("\\boxed") > 1:
-                return tuple(map(undecorated, _of_several(box, spoken)))
+                return _of_several(box, spoken)
         if box is None and not self._box_required:
             box = final_answer(spoken)
-        return (undecorated(box),) if box else ()
+        return (box,) if box else ()
 
     def _decide(self, reference: str, answer: str) -> bool | None:
         gold, found = paired(reference, answer)

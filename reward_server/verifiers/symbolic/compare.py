@@ -168,7 +168,7 @@ class Comparer:
             named = self._without_names(gold, found)
             return self._matched(*named)
         if "{" in (gold.opening, found.opening):
-            return False
+            return self._single(gold, found)
         golds, founds = self._without_names(gold, found)
         brackets = {gold.opening + gold.closing, found.opening + found.closing} - {""}
         if len(golds) == 2 and len(brackets) == 2:
@@ -220,6 +220,8 @@ class Comparer:
     def _single(self, gold: Shape, found: Shape) -> bool | None:
         """A value and a list: equal where the list is a set of that value alone."""
         listing, value = (gold, found) if isinstance(gold, Listing) else (found, gold)
+        if isinstance(value, Listing) and value.opening == "{":
+            listing, value = value, listing
         if isinstance(listing, Listing) and len(listing.parts) == 1:
             [part] = listing.parts
             return self.same(part, value) if listing is gold else self.same(value, part)

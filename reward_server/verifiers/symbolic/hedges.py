@@ -13,9 +13,11 @@ _DENIAL = re.compile(
     re.IGNORECASE,
 )
 _TEXT = re.compile(r"\\(?:text\w*|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
-_CHOICE_OR_NUMBER = re.compile(r"\bor\b|\d")
+_CHOICE_OR_NUMBER = re.compile(r"\bor\b|(?<![\^\w])\d")
 _OR = re.compile(r"\bor\b")
-_ONE_WORD = re.compile(r"\s*,?\s*\(?\w+\)?\s*")
+_ONE_WORD = re.compile(r"\s*\w+\s*")
+_DECIMAL = re.compile(r"\$?-?\d*\.\d+\$?", re.ASCII)
+_ABOUT = re.compile(r"^\s*(?:\\approx(?![a-zA-Z])|\u2248)\s*(?=[\d.-])")
 _HEDGE = re.compile(
     r"\b(?:or (?:more|less|greater|fewer|higher|lower|above|below)|at (?:least|most)|"
     r"(?:more|less|greater|fewer) than|not|about|around|approximately|any)\b",
@@ -25,6 +27,8 @@ _HEDGE = re.compile(
 
 def hedged(reference: str, answer: str) -> bool:
     """True for "> 5", "5 or more" and "5, but maybe 6", unless the reference is like that too."""
+    if _DECIMAL.fullmatch(reference.strip()):
+        answer = _ABOUT.sub("", answer)  # the reference is rounded as well
     signs = (_HEDGE.search, _LEADING_RELATION.match, _DENIAL.search, _second_thought)
     return any(find(answer) and not find(reference) for find in signs)
 

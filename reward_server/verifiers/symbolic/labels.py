@@ -35,8 +35,10 @@ def is_label(shape: Shape) -> bool:
 
 
 def is_constant(shape: Shape) -> bool:
-    """A number."""
-    return isinstance(shape, Value) and not shape.expr.free_symbols
+    """A number; `f(3)` is a name for one."""
+    if not isinstance(shape, Value) or shape.expr.free_symbols:
+        return False
+    return not shape.expr.has(AppliedUndef)
 
 
 def are_named(parts: Sequence[Shape]) -> bool:

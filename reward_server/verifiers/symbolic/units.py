@@ -14,6 +14,7 @@ _NAMES = {
     "day": "day days", "week": "week weeks", "month": "month months", "year": "year years yr yrs",
     "l": "L liter liters litre litres", "ml": "ml mL milliliter milliliters",
     "gal": "gallon gallons",
+    "inr": "INR rupee rupees", "gbp": "GBP",
     "usd": "dollar dollars USD usd", "cent": "cent cents", "eur": "euro euros EUR",
     "deg": "degree degrees deg", "rad": "rad radian radians", "unit": "unit units",
     "person": "people person persons student students men women boys girls children",
