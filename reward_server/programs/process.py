@@ -35,6 +35,10 @@ class Failure(Exception):
     """What the program did wrong, in words."""
 
 
+class SlowStarts(Exception):
+    """Starting processes has used up the time for all tests; the program is not to blame."""
+
+
 class NotReady(Exception):
     """The process failed before anything of the program had run."""
 
@@ -76,6 +80,9 @@ class Budget:
     forgiven_s: float = field(init=False)
     """What disturbances may still cost: a program can kill itself as often as it likes."""
 
+    starting_s: float = field(init=False, default=0.0)
+    """What the starts of processes have taken."""
+
     def __post_init__(self) -> None:
         self.forgiven_s = self.left_s
 
@@ -88,6 +95,19 @@ class Budget:
         if self.left_s <= 0:
             raise Failure("the time for all tests together is used up")
         return min(self.test_s, self.left_s)
+
+    def start(self, spent_s: float) -> None:
+        """Takes in what the start of a process has taken.
+
+        Raises:
+            SlowStarts: starts and tests together have taken all that there was.
+        """
+        self.starting_s += spent_s
+        if self.starting_s >= self.left_s:
+            raise SlowStarts(
+                f"starting processes for its tests took {self.starting_s:.3g} s: "
+                "give more total_timeout_s or fewer max_tests"
+            )
 
     def spend(self, spent_s: float, *, disturbed: bool) -> None:
         """Takes in what a try has taken; that of a disturbed one is given back, up to a bound."""

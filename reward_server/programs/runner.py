@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from reward_server.programs.process import (
     NotReady,
     Patience,
     ProgramProcess,
+    SlowStarts,
 )
 from reward_server.programs.suites import CallTest, InputTest, Suite
 from reward_server.sandbox.jacket import Jacket
@@ -72,6 +74,8 @@ class ProgramRunner:
             return failed(Outcome.UNAVAILABLE, f"no process for the program: {error}")
         except Unsafe as error:
             return failed(Outcome.VERIFIER_ERROR, str(error))
+        except SlowStarts as error:
+            return failed(Outcome.TIMED_OUT, str(error))
         return verdict_of(plan, reports)
 
     async def begin(self, request: dict[str, Any], budget: Budget) -> ProgramProcess:
@@ -207,6 +211,7 @@ class _Trial:
         Raises:
             SpawnFailed: none comes up.
             Unsafe: it is locked in too badly.
+            SlowStarts: no time is left for the program.
         """
         limit_s = self._budget.limit_s()
         common = {
@@ -214,8 +219,10 @@ class _Trial:
             "memory_bytes": self._plan.memory_bytes,
             "cpu_s": limit_s if "input" in request else self._budget.left_s,
         }
+        began_s = time.monotonic()
         process = await self._runner.begin({**common, **request}, self._budget)
         try:
+            self._budget.start(time.monotonic() - began_s)
             yield process
         finally:
             await process.close()

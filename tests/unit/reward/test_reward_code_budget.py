@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reward_server.programs.process import Budget, Failure
+from reward_server.programs.process import Budget, Failure, SlowStarts
 
 
 def test_time_that_is_spent_is_gone() -> None:
@@ -27,3 +27,13 @@ def test_a_program_that_disturbs_itself_comes_to_an_end(spent_s: float) -> None:
         budget.spend(spent_s, disturbed=True)
     with pytest.raises(Failure, match="used up"):
         budget.limit_s()
+
+
+def test_starts_and_tests_share_the_time_and_starts_are_no_failure() -> None:
+    budget = Budget(test_s=5.0, left_s=8.0)
+    budget.start(3.0)
+    budget.spend(4.0, disturbed=False)
+    assert budget.limit_s() == 4.0
+    budget.start(0.5)
+    with pytest.raises(SlowStarts, match="total_timeout_s"):
+        budget.start(0.5)
