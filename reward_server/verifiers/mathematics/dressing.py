@@ -82,8 +82,16 @@ _RULES: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         # money
         (rf"{FONT}\s*\{{\s*\\?\$\s*\}}", r"\\$"),
         (rf"^(?:{FONT}\s*\{{)?\s*(USD|EUR|GBP|INR)\s*\}}?[\s~]*(-?[\d.,]+)\s*$", r"\2 \\text{ \1}"),
+        (
+            rf"{FONT}\s*\{{\s*[\u20b9\u00a5\u20ac\u00a3]\s*\}}|[\u20b9\u00a5]\s*(?=\d)|^Rs\.?\s*(?=\d)",
+            "",
+        ),
         # numbers
-        (rf"^{FONT}\s*\{{\s*(-?\d[\d,.]*)\s+([A-Za-z][A-Za-z .]*)\}}$", r"\1 \\text{ \2}"),
+        (r"([A-Z][a-z]{2,8}\s+\d{1,2})(?:st|nd|rd|th)\b", r"\1"),
+        (
+            rf"^{FONT}\s*\{{\s*(-?\d[\d,.]*)(?:\s|~|\\[ ,])+([A-Za-z][A-Za-z .]*)\}}$",
+            r"\1 \\text{ \2}",
+        ),
         (rf"^(\d+)\s*(?:\^\s*)?\{{?\s*(?:{FONT}\s*\{{\s*)?(?:st|nd|rd|th)[\s}}]*$", r"\1"),
         (
             rf"(?<=\d)[\s~]*{FONT}\s*\{{\s*(?P<scale>(?i:{_SCALE}))s?\b(?P<rest>[^{{}}]*)\}}",

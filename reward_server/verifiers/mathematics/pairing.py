@@ -36,6 +36,7 @@ _LETTER = re.compile(r"[a-zA-Z]")
 _NO_LETTER = re.compile(rf"{FONT}\s*\{{[^{{}}]*\}}|\\[a-zA-Z]+")
 _POINT = re.compile(r"[A-Z]'?\s*(?:=\s*)?(?:\\left\s*)?(\([^()]*,[^()]*\))")
 _DECIMAL_COMMA = re.compile(r"-?0,\d+", re.ASCII)
+_NONE = re.compile(rf"(?:{FONT}\s*\{{)?\s*(?i:none)[\s.}}]*")
 _TO = re.compile(rf"(\d+)\s*(?:{FONT}\s*\{{\s*to\s*\}}|to)\s*(\d+)", re.ASCII)
 
 
@@ -108,6 +109,8 @@ def _like(gold: str, found: str) -> str:
         return f"{ratio[1]}:{ratio[2]}"
     if "," not in gold and _DECIMAL_COMMA.fullmatch(found):
         return found.replace(",", ".")
+    if gold == r"\emptyset" and _NONE.fullmatch(found):
+        return gold
     # Beside a letter, m may be another one.
     if _LETTER.search(_NO_LETTER.sub("", gold)):
         return found

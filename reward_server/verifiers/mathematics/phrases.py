@@ -7,12 +7,14 @@ import re
 _FONT = r"\\(?:text(?:bf|it|rm|normal)?|mathrm|mathbf|mbox)"
 _LEAD = re.compile(
     rf"(?P<font>{_FONT}\s*\{{)?\s*(?:(?:so|thus|hence|therefore),?\s+)?(?:the\s+)?"
-    r"(?:(?:final|correct)\s+)?answer\s*(?:is|:|=)\s*:?\s*",
+    r"(?:(?:(?:final|correct)\s+)?answer\s*(?:is|:|=)\s*:?|"
+    r"(?:total|(?:sum|number|value)\s+of\s+[a-z ]{1,40}|result|area|volume|perimeter|length|"
+    r"probability|value|sum|solution)\s*:)\s*",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(
     r"(?:there\s+(?:is|are|exists?)\s+)?no\s+(?:real\s+)?(?:solutions?|roots?)(?:\s+exists?)?"
-    r"|(?:it|the\s+equation)\s+has\s+no\s+(?:real\s+)?(?:solutions?|roots?)"
+    r"|no\s+real\s+numbers?(?:\s+solutions?)?|(?:it|the\s+equation)\s+has\s+no\s+(?:real\s+)?(?:solutions?|roots?)"
     r"|(?:the\s+)?(?:empty|null)\s+set",
     re.IGNORECASE,
 )
@@ -26,6 +28,7 @@ _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _NUMBERS = (
     {name: value for value, name in enumerate(_ONES)}
     | {name: 10 * value for value, name in enumerate(_TENS, 2)}
+    | {"one hundred": 100, "hundred": 100}
     | {
         f"{tens} {ones}": 10 * value + digit
         for value, tens in enumerate(_TENS, 2)
@@ -54,8 +57,12 @@ def reworded(text: str) -> str:
     words = " ".join((whole[1] or whole[2] or "").split()).removesuffix(".")
     if _NOTHING.fullmatch(words):
         return r"\emptyset"
-    number = _NUMBERS.get(words.lower().replace("-", " "))
-    return text if number is None else str(number)
+    spelled = words.lower().replace("-", " ")
+    unsigned = spelled.removeprefix("negative ").removeprefix("minus ")
+    number = _NUMBERS.get(unsigned)
+    if number is None:
+        return text
+    return str(number) if unsigned == spelled else f"-{number}"
 
 
 def _without_lead(text: str) -> str:
@@ -76,7 +83,8 @@ def _condition(text: str) -> str:
     if built is None:
         return text
     condition = built["condition"]
-    is_plain = _INEQUALITY.search(condition) and r"\mathbb" not in condition
+    letters = _LETTER.findall(_COMMAND.sub(" ", condition))
+    is_plain = _INEQUALITY.search(condition) and built[1] in letters and "mathbb" not in condition
     return condition if is_plain and r"\{" not in condition else text
 
 

@@ -12,6 +12,11 @@ _DENIAL = re.compile(
     r"either|instead|except|unless|never|wait|but|otherwise than|rather than|mistake|invalid)\b",
     re.IGNORECASE,
 )
+_CHANGE = re.compile(
+    r"\b(?:squared|cubed|doubled|tripled|halved|factorial|dozens?|tenths?|(?:hundred|thousand|million)ths?|"
+    r"etc|and\s+others|among|one of|cannot|can't|isn't|is\s+(?:false|no)|plus|minus|th\s+power)\b",
+    re.IGNORECASE,
+)
 _TEXT = re.compile(r"\\(?:text\w*|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _CHOICE_OR_NUMBER = re.compile(r"\bor\b|(?<![\^\w])\d")
 _OR = re.compile(r"\bor\b")
@@ -29,8 +34,13 @@ def hedged(reference: str, answer: str) -> bool:
     """True for "> 5", "5 or more" and "5, but maybe 6", unless the reference is like that too."""
     if _DECIMAL.fullmatch(reference.strip()):
         answer = _ABOUT.sub("", answer)  # the reference is rounded as well
-    signs = (_HEDGE.search, _LEADING_RELATION.match, _DENIAL.search, _second_thought)
+    signs = (_HEDGE.search, _LEADING_RELATION.match, _DENIAL.search, _changed, _second_thought)
     return any(find(answer) and not find(reference) for find in signs)
+
+
+def _changed(text: str) -> bool:
+    r"""Whether words make another value of a number, as in `5 \text{ squared}`."""
+    return any(map(_CHANGE.search, _TEXT.findall(text)))
 
 
 def _second_thought(text: str) -> bool:
