@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from reward_server.verifiers.mathematics.phrases import reworded
 
-MAX_CHARS = 2000
+MAX_CHARS = 1000
 """Longest text that is looked at."""
 
 _Replacement = str | Callable[[re.Match[str]], str]
@@ -78,7 +78,8 @@ _RULES: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"(?<=\d)\{([.:])\}(?=\d)", r"\1"),
         (r"\\colon(?![a-zA-Z])", ":"),
         (r"\\\\\s*\[\s*-?[\d.]{1,6}\s*(?:pt|em|ex|mm|cm|in|mu|bp)\s*\]", r"\\\\"),
-        (r"(?:\\\\\s*)+$", ""),
+        (r"(?:\\\\\s*){1,3}$", ""),
+        (r"(?<!\\)\\$", ""),
         # money
         (rf"{FONT}\s*\{{\s*\\?\$\s*\}}", r"\\$"),
         (rf"^(?:{FONT}\s*\{{)?\s*(USD|EUR|GBP|INR)\s*\}}?[\s~]*(-?[\d.,]+)\s*$", r"\2 \\text{ \1}"),
@@ -131,7 +132,8 @@ def undress(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _undressed(text: str) -> str:
-    text = text.strip()
+    # Runs of blanks would make the patterns slow.
+    text = " ".join(text.split())
     for pattern, new in _RULES:
         text = pattern.sub(new, text)
     return reworded(text.strip())

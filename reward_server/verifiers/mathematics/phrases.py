@@ -35,7 +35,8 @@ _NUMBERS = (
         for digit, ones in enumerate(_ONES[1:10], 1)
     }
 )
-_GAP = r"(?:\s|\\[,;:! ])*"
+_GAP = " ?"
+_GAPS = re.compile(r"(?:\s|\\[,;:! ])+")
 _BUILDER = re.compile(
     rf"(?:\\left\s*)?\\\{{{_GAP}([a-zA-Z]){_GAP}(?:\\in{_GAP}(?:\\mathbb\s*\{{?R\}}?|\\R|\u211d){_GAP})?"
     rf"(?:\\mid|\\vert|\\middle\s*\||\||:){_GAP}(?P<condition>.*?){_GAP}(?:\\right\s*)?\\\}}"
@@ -79,7 +80,10 @@ def _without_lead(text: str) -> str:
 
 def _condition(text: str) -> str:
     r"""`x > 1` of `\{x \mid x > 1\}`, where x is a real number."""
-    built = _BUILDER.fullmatch(text)
+    if not text.startswith((r"\{", r"\left")):
+        return text
+    # With gaps of one blank each, the pattern takes linear time.
+    built = _BUILDER.fullmatch(_GAPS.sub(" ", text))
     if built is None:
         return text
     condition = built["condition"]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from reward_server.verifiers.mathematics.dressing import MAX_CHARS
+from reward_server.verifiers.mathematics.pairing import paired
 from tests.unit.reward.math_grading import is_right
 
 SAME = [
@@ -172,3 +174,12 @@ def test_what_only_looks_the_same_is_wrong(gold: str, answer: str) -> None:
 @pytest.mark.parametrize("gold", sorted({gold for pair in (SAME, DIFFERENT) for gold, _ in pair}))
 def test_every_reference_equals_itself(gold: str) -> None:
     assert is_right(gold, gold)
+
+
+@pytest.mark.parametrize(
+    "unit", ["\t", "\\ ", "\\\\", "1 ", r"\text{", r"\phantom{", "x<1 and ", "3"]
+)
+@pytest.mark.parametrize("start", ["", r"\{x \mid ", "1"])
+def test_making_ready_copes_with_endless_repetition(start: str, unit: str) -> None:
+    answer = (start + unit * MAX_CHARS)[: MAX_CHARS - 1] + "!"
+    assert paired("42", answer)[0] == "42"
