@@ -1,8 +1,8 @@
 """Latency of the other items when one in twenty hangs, beside Math-Verify in two processes.
 
-Items arrive over one ScoreStream at half the pace that the server can keep up with; half of them
-are integers, half take a worker. The rival gets the items through a queue, at half of its own pace;
-what hangs it leaves to its own time limits.
+Items arrive over one ScoreStream, each in a message of its own, at half the pace that the server
+keeps up with; half of them are integers, half take a worker. The rival gets the items through a
+queue, at half of its own pace; what hangs it leaves to its own time limits.
 
     python benchmarks/reward_hang.py
 """
@@ -22,13 +22,14 @@ from statistics import median
 from typing import Any
 
 from grpc import aio
-from reward_common import RIVAL, TIMEOUT_S, batches, score_all, serving, write
+from reward_common import RIVAL, TIMEOUT_S, serving, write
 
 from trimtab.reward.v1 import reward_pb2, reward_pb2_grpc
 
 WORKERS = 2
 HANG_SHARE = 0.05
 CAPACITY_ITEMS = 2000
+OPEN_ITEMS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,7 @@ def cases(count: int, *, hang_share: float, first: int) -> list[Case]:
         elif index % 2:
             made.append(Case(str(index), str(index)))
         else:
-            a, b = index % 89 + 2, index
-            made.append(Case(f"(x+{a})(x+{b})", f"x^2+{a + b}x+{a * b}"))
+            made.append(Case(str(index + 1), rf"\sin^2(x)+\cos^2(x)+{index}"))
     return made
 
 
@@ -77,32 +77,59 @@ async def arriving(
     return sent_s
 
 
-async def ours(target: str, made: Sequence[Case], pace: float) -> list[float]:
-    """Milliseconds from arrival to answer of each item that does not hang."""
-    queue: asyncio.Queue[reward_pb2.ScoreItem | None] = asyncio.Queue()
-    answered_s: dict[int, float] = {}
+class Stream:
+    """One ScoreStream: items go in one by one, and each is noted when it is answered."""
 
-    async def requests() -> AsyncIterator[reward_pb2.ScoreStreamRequest]:
-        while (item := await queue.get()) is not None:
+    def __init__(self, stub: reward_pb2_grpc.RewardServiceAsyncStub) -> None:
+        self.answered_s: dict[int, float] = {}
+        self._queue: asyncio.Queue[reward_pb2.ScoreItem | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(OPEN_ITEMS)
+        self._call = stub.ScoreStream(self._requests(), timeout=TIMEOUT_S)
+        self._receiving = asyncio.create_task(self._receive())
+
+    async def submit(self, index: int, case: Case) -> None:
+        """Sends an item whatever is still open."""
+        await self._queue.put(_item(index, case))
+
+    async def submit_when_there_is_room(self, index: int, case: Case) -> None:
+        """Sends an item once fewer than OPEN_ITEMS are open."""
+        await self._room.acquire()
+        await self.submit(index, case)
+
+    async def finish(self) -> None:
+        """Returns when every item is answered."""
+        await self._queue.put(None)
+        await self._receiving
+
+    async def _requests(self) -> AsyncIterator[reward_pb2.ScoreStreamRequest]:
+        while (item := await self._queue.get()) is not None:
             yield reward_pb2.ScoreStreamRequest(items=[item])
 
-    async def submit(index: int, case: Case) -> None:
-        await queue.put(_item(index, case))
+    async def _receive(self) -> None:
+        async for response in self._call:
+            for result in response.results:
+                self.answered_s[int(result.id)] = time.perf_counter()
+                self._room.release()
 
+
+async def our_pace(target: str, made: Sequence[Case]) -> float:
+    """Items a second that a stream keeps up with."""
     async with aio.insecure_channel(target) as channel:
-        stub = reward_pb2_grpc.RewardServiceStub(channel)
-        call = stub.ScoreStream(requests(), timeout=TIMEOUT_S)
+        stream = Stream(reward_pb2_grpc.RewardServiceStub(channel))
+        started_s = time.perf_counter()
+        for index, case in enumerate(made):
+            await stream.submit_when_there_is_room(index, case)
+        await stream.finish()
+        return len(made) / (time.perf_counter() - started_s)
 
-        async def receive() -> None:
-            async for response in call:
-                for result in response.results:
-                    answered_s[int(result.id)] = time.perf_counter()
 
-        receiving = asyncio.create_task(receive())
-        sent_s = await arriving(made, pace, submit)
-        await queue.put(None)
-        await receiving
-    return _latencies_ms(made, sent_s, answered_s)
+async def ours(target: str, made: Sequence[Case], pace: float) -> list[float]:
+    """Milliseconds from arrival to answer of each item that does not hang."""
+    async with aio.insecure_channel(target) as channel:
+        stream = Stream(reward_pb2_grpc.RewardServiceStub(channel))
+        sent_s = await arriving(made, pace, stream.submit)
+        await stream.finish()
+        return _latencies_ms(made, sent_s, stream.answered_s)
 
 
 async def rival(made: Sequence[Case], pace: float) -> list[float]:
@@ -190,8 +217,7 @@ def measure_ours(seconds: float) -> dict[str, Any]:
     """Latencies without and with items that hang, of one fresh server."""
     with serving(f"workers={WORKERS}", "item_deadline_s=1") as server:
         plain = cases(CAPACITY_ITEMS, hang_share=0, first=0)
-        items = list(batches(_item(index, case) for index, case in enumerate(plain)))
-        pace = CAPACITY_ITEMS / asyncio.run(score_all(server.target, items)) / 2
+        pace = asyncio.run(our_pace(server.target, plain)) / 2
         found: dict[str, Any] = {"arrivals_per_s": round(pace, 1)}
         for number, (name, share) in enumerate((("undisturbed", 0.0), ("hanging", HANG_SHARE))):
             made = cases(int(seconds * pace), hang_share=share, first=1_000_000 * (number + 1))

@@ -110,7 +110,7 @@ class Asker:
         self, name: str, question: Question, place: tuple[bytes, float], *, hurried: bool
     ) -> _Flight:
         key, timeout_s = place
-        job = self._pool.submit(name, question, timeout_s=timeout_s)
+        job = self._pool.submit(name, question, timeout_s=timeout_s, hurried=hurried)
 
         def give_up() -> None:
             del self._flights[place]

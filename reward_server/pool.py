@@ -11,6 +11,7 @@ import asyncio
 import math
 import signal
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,14 +29,20 @@ _MAX_SPAWN_FAILURES = 5
 _HOPELESS_S = 10.0
 """Time without any worker that came up, after which so many failures end the server."""
 _SPAWN_RETRY_S = 0.5
-_LOOK_S = 0.03
+_LOOK_S = 0.01
 """How often a busy worker is looked at."""
-_ASIDE_CPU_S = 0.03
+_ASIDE_CPU_S = 0.01
 """Processor time after which an item is set aside."""
 _ASIDE_S = 0.2
 """The same in time by the clock, for workers that wait for something."""
-_LOW_PRIORITY_CPU_S = 0.1
-"""Processor time after which an item gets what the others leave."""
+_ASIDE_PER_WORKER = 2
+_HANGS_COUNT_S = 60.0
+"""How long an item that hung makes room for more aside."""
+_STRETCH = 1.9
+"""How much longer an item may take by the clock when the machine is busy."""
+_LEAST_WAIT_S = 0.005
+_MAX_SPARES = 4
+"""Workers ready ahead, so that nothing waits for the birth of one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +51,9 @@ class Job:
 
     request: dict[str, Any]
     timeout_s: float
+    """Longest time; where the machine gives it less of its processors, in processor time."""
+    longest_s: float
+    """Longest time by the clock, whatever the machine gives it."""
     done: asyncio.Future[Verdict]
     started_s: float | None = None
     """When a worker took it, by the monotonic clock; None while it waits."""
@@ -52,6 +62,8 @@ class Job:
     """Who is at it."""
     cpu_before_s: float = 0.0
     """What the worker had used before."""
+    attempted_s: float = 0.0
+    """When the worker took it, by the monotonic clock."""
     kill_count: int = 0
     """Workers that it has cost by its own doing."""
 
@@ -59,6 +71,17 @@ class Job:
     def cpu_s(self) -> float:
         """Processor time that the worker has spent on it."""
         return self.worker.cpu_s - self.cpu_before_s if self.worker is not None else 0.0
+
+    @property
+    def left_s(self) -> float:
+        """Time that it may still take, if it gets a processor for itself from now on."""
+        by_clock_s = self.longest_s - (time.monotonic() - self.attempted_s)
+        return min(by_clock_s, self.timeout_s - self.cpu_s)
+
+    @property
+    def is_starved(self) -> bool:
+        """True if it has had less than half of its time of a processor."""
+        return self.cpu_s < self.timeout_s / 2
 
     @property
     def is_slow(self) -> bool:
@@ -85,7 +108,10 @@ class WorkerPool:
         self._queue: asyncio.Queue[Job] = asyncio.Queue()
         self._idle: list[WorkerProcess] = []
         self._slots: list[asyncio.Task[None]] = []
-        self._aside: set[asyncio.Task[None]] = set()
+        self._aside: dict[asyncio.Task[None], Job] = {}
+        self._hang_times_s: deque[float] = deque(maxlen=slow_workers)
+        self._spares = min(_MAX_SPARES, slow_workers)
+        self._stocking: asyncio.Task[None] | None = None
         self._closing = False
         self._last_spawn_s = -math.inf
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -101,8 +127,11 @@ class WorkerPool:
         self.fit = lowest(worker.fit for worker in self._idle)
         self._slots = [asyncio.create_task(self._fill_slot()) for _ in range(self.worker_count)]
 
-    def submit(self, verifier: str, question: Question, *, timeout_s: float) -> Job:
-        """Queues a question to the verifier of that name; `Job.done` gets its verdict."""
+    def submit(self, verifier: str, question: Question, *, timeout_s: float, hurried: bool) -> Job:
+        """Queues a question to the verifier of that name; `Job.done` gets its verdict.
+
+        `hurried`: `timeout_s` is the caller's own, and not to be stretched.
+        """
         request = {
             "verifier": verifier,
             "kind": question.kind,
@@ -110,7 +139,8 @@ class WorkerPool:
             "references": question.references,
             "timeout_s": timeout_s,
         }
-        job = Job(request, timeout_s, asyncio.get_running_loop().create_future())
+        longest_s = timeout_s if hurried else _STRETCH * timeout_s
+        job = Job(request, timeout_s, longest_s, asyncio.get_running_loop().create_future())
         self.waiting_count += 1
         self._queue.put_nowait(job)
         return job
@@ -127,6 +157,8 @@ class WorkerPool:
         """Ends every worker; unfinished items get no verdict."""
         self._closing = True
         tasks = [*self._slots, *self._aside]
+        if self._stocking is not None:
+            tasks.append(self._stocking)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -148,16 +180,12 @@ class WorkerPool:
                 serving.cancel()
                 raise
             if not serving.done():
-                aside = asyncio.create_task(self._go_on_aside(serving, job))
-                self._aside.add(aside)
-                aside.add_done_callback(self._aside.discard)
-                if not self._idle:
-                    self._idle.append(await self._spawn())
+                self._set_aside(serving, job)
 
     async def _done_or_slow(self, serving: asyncio.Task[None], job: Job) -> None:
         """Returns when the item is done, or is slow and there is room for it aside."""
         while not serving.done():
-            room = len(self._aside) < self._slow_workers
+            room = len(self._aside) < self._room()
             if room and job.is_slow:
                 return
             others = () if room else self._aside
@@ -165,17 +193,33 @@ class WorkerPool:
                 {serving, *others}, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED
             )
 
-    async def _go_on_aside(self, serving: asyncio.Task[None], job: Job) -> None:
-        """Waits for an item's end; gives it less of the processor when it takes very long."""
-        try:
-            while not serving.done():
-                await asyncio.wait({serving}, timeout=_LOOK_S)
-                if job.worker is not None and job.cpu_s > _LOW_PRIORITY_CPU_S:
-                    self._nursery.lower_priority(job.worker)
-                    break
-            await serving
-        finally:
-            serving.cancel()
+    def _room(self) -> int:
+        """How many items may be aside: few, so that each gets on, unless items hang.
+
+        Those that hang end in vain however much they get, so there may be more of them.
+        """
+        oldest_s = time.monotonic() - _HANGS_COUNT_S
+        while self._hang_times_s and self._hang_times_s[0] < oldest_s:
+            self._hang_times_s.popleft()
+        usual = _ASIDE_PER_WORKER * self.worker_count
+        return min(self._slow_workers, usual + 2 * len(self._hang_times_s))
+
+    def _set_aside(self, serving: asyncio.Task[None], job: Job) -> None:
+        """Lets an item go on beside the slots.
+
+        Where many do, they are likely to hang: all but the youngest get what others leave.
+        """
+        self._aside[serving] = job
+        serving.add_done_callback(self._aside.pop)
+        hungry = [
+            each
+            for each in self._aside.values()
+            if each.worker is not None and not each.worker.low_priority
+        ]
+        if len(hungry) > self.worker_count:
+            oldest = max(hungry, key=lambda each: each.cpu_s)
+            assert oldest.worker is not None
+            self._nursery.lower_priority(oldest.worker)
 
     async def _serve(self, job: Job) -> None:
         """Gives the job its verdict."""
@@ -195,7 +239,7 @@ class WorkerPool:
 
     async def _attempt(self, job: Job, worker: WorkerProcess, deaths: Deaths) -> bool:
         """Has the worker judge the item; False if another one should try."""
-        job.cpu_before_s = worker.cpu_s
+        job.cpu_before_s, job.attempted_s = worker.cpu_s, time.monotonic()
         try:
             reply = await self._ask(worker, job)
             verdict = from_reply(reply)
@@ -205,9 +249,7 @@ class WorkerPool:
             if stopped:
                 return self._take_in(WorkerDied.by_stop(), job, deaths)
             count_worker_end("deadline")
-            job.kill_count += 1
-            detail = f"no verdict within {job.timeout_s:g} s"
-            self._finish(job, failed(Outcome.TIMED_OUT, detail, cause=Cause.ITEM))
+            self._finish(job, self._out_of_time(job))
         except (WorkerDied, frames.BadFrame) as death:
             self._nursery.kill(worker)
             return job.done.done() or self._take_in(death, job, deaths)
@@ -219,6 +261,16 @@ class WorkerPool:
             self._finish(job, verdict)
             self._give_back(worker, spent=bool(reply.get("retire")))
         return True
+
+    def _out_of_time(self, job: Job) -> Verdict:
+        """What is said of an item that took too long: that, or that the machine was too busy."""
+        detail = f"no verdict within {job.timeout_s:g} s"
+        if job.is_starved:
+            detail += f": the machine was busy and gave it {job.cpu_s:.2f} s of a processor"
+            return failed(Outcome.TIMED_OUT, detail, cause=Cause.MACHINERY)
+        self._hang_times_s.append(time.monotonic())
+        job.kill_count += 1
+        return failed(Outcome.TIMED_OUT, detail, cause=Cause.ITEM)
 
     def _take_in(self, death: WorkerDied | frames.BadFrame, job: Job, deaths: Deaths) -> bool:
         """Finishes a job under which too many workers died; False if another one should try."""
@@ -248,7 +300,7 @@ class WorkerPool:
         # A job that is cancelled just as its reply comes has had the worker killed.
         if worker.writer.is_closing():
             self._nursery.kill(worker)
-        elif spent or len(self._idle) >= self.worker_count:
+        elif spent or len(self._idle) >= self.worker_count + self._spares:
             count_worker_end("replaced" if spent else "surplus")
             self._nursery.kill(worker)
         else:
@@ -263,10 +315,16 @@ class WorkerPool:
                 self._nursery.kill(worker)
 
         job.done.add_done_callback(abandon)
+        asking = asyncio.create_task(worker.ask(job.request))
         try:
-            async with asyncio.timeout(job.timeout_s):
-                return await worker.ask(job.request)
+            while not asking.done():
+                left_s = job.left_s
+                if left_s <= 0:
+                    raise TimeoutError
+                await asyncio.wait({asking}, timeout=max(left_s, _LEAST_WAIT_S))
+            return asking.result()
         finally:
+            asking.cancel()
             job.done.remove_done_callback(abandon)
 
     def _finish(self, job: Job, verdict: Verdict) -> None:
@@ -274,6 +332,16 @@ class WorkerPool:
         job.elapsed_s = time.monotonic() - job.started_s
         if not job.done.done():
             job.done.set_result(verdict)
+
+    def _stock(self) -> None:
+        """Has spares born where there are too few."""
+        stocking = self._stocking is not None and not self._stocking.done()
+        if not stocking and len(self._idle) < self._spares:
+            self._stocking = asyncio.create_task(self._bear_spares())
+
+    async def _bear_spares(self) -> None:
+        while len(self._idle) < self._spares:
+            self._idle.append(await self._spawn())
 
     async def _spawn(self) -> WorkerProcess:
         failures = 0

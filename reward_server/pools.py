@@ -59,11 +59,13 @@ class Pools:
             if end is not None:
                 raise end
 
-    def submit(self, name: str, question: Question, *, timeout_s: float) -> Job | ProgramJob:
+    def submit(
+        self, name: str, question: Question, *, timeout_s: float, hurried: bool
+    ) -> Job | ProgramJob:
         """Queues a question to the verifier of that name; `done` gets its verdict."""
         if self._programs is not None and name in self._programs.verifiers:
             return self._programs.submit(name, question)
-        return self._workers.submit(name, question, timeout_s=timeout_s)
+        return self._workers.submit(name, question, timeout_s=timeout_s, hurried=hurried)
 
     def cancel(self, job: Job | ProgramJob) -> None:
         """Gives an item up; what runs for it is killed."""

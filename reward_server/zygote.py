@@ -37,7 +37,9 @@ PRIVATE, TEST = 1, 2
 """What is asked of a child: a private folder; to try its jacket out instead of the entry's work."""
 _PRIORITY = 5
 """Below the server's, so that it answers in time however hard its children work."""
-_LOW_PRIORITY = 15
+_LOW_PRIORITY = 19
+_OUT_OF_MEMORY_SCORE = 500
+"""Has the kernel, when memory is short, end a child that took much of it, not the server."""
 
 
 class Zygote:
@@ -152,6 +154,8 @@ def main() -> int:
     fd = int(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the terminal's; the server decides
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_OUT_OF_MEMORY_SCORE))
     settings = frames.receive(fd)
     if settings is None:
         return 0

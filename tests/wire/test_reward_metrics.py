@@ -103,7 +103,7 @@ def test_what_is_at_work_and_how_workers_end() -> None:
         call.cancel()
         eventually(lambda: metrics.get("reward_worker_ends_total", "cancelled") == 1)
         eventually(lambda: metrics.get("calls_total", "Score", "CANCELLED") == 1)
-        assert metrics.get("reward_running") == metrics.get("reward_waiting") == 0
+        eventually(lambda: metrics.get("reward_running") == metrics.get("reward_waiting") == 0)
 
 
 def test_quarantine_shows() -> None:

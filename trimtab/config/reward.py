@@ -65,7 +65,7 @@ class RewardServerConfig(ServerConfig):
     """Verifiers that other reward servers offer, by the name under which they are offered here."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Worker processes that take items; default: one a core."""
-    slow_workers: int = Field(default=16, ge=0)
+    slow_workers: int = Field(default=64, ge=0)
     """Items that may go on beside those when they take long, each in a process more."""
     program_slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Programs of `code` verifiers that run at a time; default: one a core."""

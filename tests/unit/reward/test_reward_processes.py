@@ -80,22 +80,29 @@ def test_a_worker_killed_in_mid_item_costs_no_verdict(patient: RewardServer) -> 
     assert result.outcome == outcome_pb2.OUTCOME_CORRECT
 
 
-def test_an_item_that_takes_long_does_not_hold_up_others() -> None:
+def test_items_that_take_long_do_not_hold_up_others() -> None:
     with running_reward_server(FOREVER, "workers=1", "slow_workers=2") as server:
-        held: list[tuple[int, Any]] = []
+        held: list[Any] = []
         for _ in range(2):
-            [worker] = server.worker_pids() - {pid for pid, _ in held}
-            os.kill(worker, signal.SIGSTOP)
-            request = reward_pb2.ScoreRequest(items=[algebra("a")])
-            held.append((worker, server.stub.Score.future(request, timeout=TIMEOUT_S)))
+            request = reward_pb2.ScoreRequest(items=[hanging("a")])
+            held.append(server.stub.Score.future(request, timeout=TIMEOUT_S))
             eventually(lambda: server.info().running_count == len(held))
             [result] = server.score(algebra("b"))
             assert result.outcome == outcome_pb2.OUTCOME_CORRECT
-        for worker, call in held:
-            os.kill(worker, signal.SIGCONT)
-            [result] = call.result().results
-            assert result.outcome == outcome_pb2.OUTCOME_CORRECT
-        eventually(lambda: len(server.worker_pids()) == 1)
+        # Of those that go on, the one that has taken most is given what the others leave.
+        priorities = sorted(priority(pid) for pid in server.worker_pids())
+        assert priorities[-2] < priorities[-1]
+        for call in held:
+            call.cancel()
+        eventually(lambda: server.info().running_count == 0)
+
+
+def priority(pid: int) -> int:
+    """How far a process stands back; 0 where it is gone."""
+    try:
+        return os.getpriority(os.PRIO_PROCESS, pid)
+    except ProcessLookupError:
+        return 0
 
 
 def test_only_so_many_items_are_set_aside(patient: RewardServer) -> None:
@@ -191,7 +198,7 @@ def test_the_server_outlives_its_zygote(patient: RewardServer) -> None:
 
 def test_nothing_is_left_after_sigterm(patient: RewardServer) -> None:
     pids = patient.process_pids()
-    assert len(pids) == 2
+    assert len(pids) >= 2
     patient.process.send_signal(signal.SIGTERM)
     assert patient.process.wait(TIMEOUT_S) == 0
     assert all(is_gone(pid) for pid in pids)
