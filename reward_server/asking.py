@@ -88,11 +88,19 @@ class Asker:
         self._flights: dict[tuple[bytes, float], _Flight] = {}
 
     def ask(
-        self, name: str, version: str, question: Question, *, timeout_s: float, hurried: bool
+        self,
+        name: str,
+        version: str,
+        question: Question,
+        *,
+        timeout_s: float,
+        hurried: bool,
+        prompt: bool = False,
     ) -> Answer | Pending:
         """Puts a question to the verifier of that name and version.
 
-        `hurried`: the limit is shorter than the verifier's own, so exceeding it is no offence.
+        `hurried`: the limit is shorter than the verifier's own, so exceeding it is no offence;
+        `prompt`: as in `Job`.
         """
         key = key_of(version, question)
         if (known := self._cache.get(key)) is not None:
@@ -103,14 +111,22 @@ class Asker:
         place = (key, timeout_s)
         flight = self._flights.get(place)
         if flight is None:
-            flight = self._flights[place] = self._launch(name, question, place, hurried=hurried)
+            flight = self._flights[place] = self._launch(
+                name, question, place, hurried=hurried, prompt=prompt
+            )
         return flight.join()
 
     def _launch(
-        self, name: str, question: Question, place: tuple[bytes, float], *, hurried: bool
+        self,
+        name: str,
+        question: Question,
+        place: tuple[bytes, float],
+        *,
+        hurried: bool,
+        prompt: bool,
     ) -> _Flight:
         key, timeout_s = place
-        job = self._pool.submit(name, question, timeout_s=timeout_s, hurried=hurried)
+        job = self._pool.submit(name, question, timeout_s=timeout_s, hurried=hurried, prompt=prompt)
 
         def give_up() -> None:
             del self._flights[place]

@@ -79,8 +79,11 @@ class Judge:
             return None
         return name
 
-    def begin(self, item: Item) -> Result | Work:
-        """The result where it takes no worker, else the work that was queued."""
+    def begin(self, item: Item, *, prompt: bool = False) -> Result | Work:
+        """The result where it takes no worker, else the work that was queued.
+
+        `prompt`: others wait for their own results, see `Job.prompt`.
+        """
         name = item.verifier or self._default
         verifier = self._verifiers.get(name)
         if name in self._routes and (problem := self._oversize(item.response)):
@@ -98,8 +101,8 @@ class Judge:
                 item, Outcome.RESOURCE_EXHAUSTED, problem, cause=Cause.ITEM, version=version
             )
         if isinstance(verifier, Composite):
-            return self._begin_composite(item, verifier)
-        begun = self._begin_part(item, name, verifier)
+            return self._begin_composite(item, verifier, prompt=prompt)
+        begun = self._begin_part(item, name, verifier, prompt=prompt)
         if isinstance(begun, Pending):
             return SingleWork(item, begun, version)
         return Result(
@@ -116,7 +119,9 @@ class Judge:
         task = asyncio.ensure_future(self._forwarder.score(name, items, deadline_s))
         return [ForwardedWork(item, task, index) for index, item in enumerate(items)]
 
-    def _begin_part(self, item: Item, name: str, verifier: Verifier) -> Answer | Pending:
+    def _begin_part(
+        self, item: Item, name: str, verifier: Verifier, *, prompt: bool
+    ) -> Answer | Pending:
         limit = self._references_limits.get(name)
         if limit is not None and (problem := limit.excess(item.references)):
             return Answer(failed(Outcome.INVALID_REFERENCE, problem), 0.0)
@@ -133,15 +138,16 @@ class Judge:
             found,
             timeout_s=timeout_s,
             hurried=timeout_s < deadline_s,
+            prompt=prompt,
         )
 
-    def _begin_composite(self, item: Item, composite: Composite) -> Result | Work:
+    def _begin_composite(self, item: Item, composite: Composite, *, prompt: bool) -> Result | Work:
         answers: dict[str, Answer] = {}
         pending: dict[str, Pending] = {}
         for name in composite.part_names:
             part = self._verifiers[name]
             assert not isinstance(part, Composite)
-            begun = self._begin_part(item, name, part)
+            begun = self._begin_part(item, name, part, prompt=prompt)
             if isinstance(begun, Pending):
                 pending[name] = begun
             else:

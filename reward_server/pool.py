@@ -37,10 +37,12 @@ _ASIDE_S = 0.2
 """The same in time by the clock, for workers that wait for something."""
 _ASIDE_PER_WORKER = 2
 _HANGS_COUNT_S = 60.0
-"""How long an item that hung makes room for more aside."""
+"""How long an item that ran into its limit is remembered."""
 _STRETCH = 1.9
 """How much longer an item may take by the clock when the machine is busy."""
 _LEAST_WAIT_S = 0.005
+_REST_S = 0.05
+"""How long a slot is without an item before a paused one gets on."""
 _MAX_SPARES = 4
 """Workers ready ahead, so that nothing waits for the birth of one."""
 
@@ -55,6 +57,8 @@ class Job:
     longest_s: float
     """Longest time by the clock, whatever the machine gives it."""
     done: asyncio.Future[Verdict]
+    prompt: bool
+    """Of a stream, whose other items are to be prompt: in a storm it makes way for them."""
     started_s: float | None = None
     """When a worker took it, by the monotonic clock; None while it waits."""
     elapsed_s: float = field(default=0.0)
@@ -62,6 +66,8 @@ class Job:
     """Who is at it."""
     cpu_before_s: float = 0.0
     """What the worker had used before."""
+    is_paused: bool = False
+    """True while its worker is stopped, so that others get on."""
     attempted_s: float = 0.0
     """When the worker took it, by the monotonic clock."""
     kill_count: int = 0
@@ -109,7 +115,7 @@ class WorkerPool:
         self._idle: list[WorkerProcess] = []
         self._slots: list[asyncio.Task[None]] = []
         self._aside: dict[asyncio.Task[None], Job] = {}
-        self._hang_times_s: deque[float] = deque(maxlen=slow_workers)
+        self._hang_times_s: deque[float] = deque(maxlen=_ASIDE_PER_WORKER * workers)
         self._spares = min(_MAX_SPARES, slow_workers)
         self._stocking: asyncio.Task[None] | None = None
         self._closing = False
@@ -127,10 +133,18 @@ class WorkerPool:
         self.fit = lowest(worker.fit for worker in self._idle)
         self._slots = [asyncio.create_task(self._fill_slot()) for _ in range(self.worker_count)]
 
-    def submit(self, verifier: str, question: Question, *, timeout_s: float, hurried: bool) -> Job:
+    def submit(
+        self,
+        verifier: str,
+        question: Question,
+        *,
+        timeout_s: float,
+        hurried: bool,
+        prompt: bool = False,
+    ) -> Job:
         """Queues a question to the verifier of that name; `Job.done` gets its verdict.
 
-        `hurried`: `timeout_s` is the caller's own, and not to be stretched.
+        `hurried`: `timeout_s` is the caller's own, and not to be stretched; `prompt`: see `Job`.
         """
         request = {
             "verifier": verifier,
@@ -140,7 +154,8 @@ class WorkerPool:
             "timeout_s": timeout_s,
         }
         longest_s = timeout_s if hurried else _STRETCH * timeout_s
-        job = Job(request, timeout_s, longest_s, asyncio.get_running_loop().create_future())
+        done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        job = Job(request, timeout_s, longest_s, done, prompt)
         self.waiting_count += 1
         self._queue.put_nowait(job)
         return job
@@ -168,9 +183,12 @@ class WorkerPool:
         """Takes one item after the other, each until it is done or set aside."""
         # A cancellation that comes together with a worker's answer can get lost on the way here.
         while not self._closing:
+            rest = asyncio.get_running_loop().call_later(_REST_S, self._let_one_on)
             job = await self._queue.get()
+            rest.cancel()
             if job.done.done():
                 continue
+            self._hold_back()
             self.waiting_count -= 1
             job.started_s = time.monotonic()
             serving = asyncio.create_task(self._serve(job))
@@ -193,33 +211,49 @@ class WorkerPool:
                 {serving, *others}, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED
             )
 
-    def _room(self) -> int:
-        """How many items may be aside: few, so that each gets on, unless items hang.
-
-        Those that hang end in vain however much they get, so there may be more of them.
-        """
+    @property
+    def _is_stormy(self) -> bool:
+        """True while so many items hang that they would take every slot."""
         oldest_s = time.monotonic() - _HANGS_COUNT_S
         while self._hang_times_s and self._hang_times_s[0] < oldest_s:
             self._hang_times_s.popleft()
-        usual = _ASIDE_PER_WORKER * self.worker_count
-        return min(self._slow_workers, usual + 2 * len(self._hang_times_s))
+        return len(self._hang_times_s) >= _ASIDE_PER_WORKER * self.worker_count
+
+    def _room(self) -> int:
+        """How many items may be aside: few, so that each gets on, unless items hang anyway."""
+        usual = min(_ASIDE_PER_WORKER * self.worker_count, self._slow_workers)
+        paused_count = sum(job.is_paused for job in self._aside.values())
+        return min(usual + paused_count, self._slow_workers)
 
     def _set_aside(self, serving: asyncio.Task[None], job: Job) -> None:
-        """Lets an item go on beside the slots.
+        """Lets an item go on beside the slots; in a storm only when a slot has nothing to do.
 
-        Where many do, they are likely to hang: all but the youngest get what others leave.
+        A process that never rests delays whoever wakes on its core, however low its priority.
         """
         self._aside[serving] = job
         serving.add_done_callback(self._aside.pop)
-        hungry = [
-            each
-            for each in self._aside.values()
-            if each.worker is not None and not each.worker.low_priority
-        ]
-        if len(hungry) > self.worker_count:
-            oldest = max(hungry, key=lambda each: each.cpu_s)
-            assert oldest.worker is not None
-            self._nursery.lower_priority(oldest.worker)
+        if job.prompt and self._is_stormy:
+            self._pause(job)
+
+    def _hold_back(self) -> None:
+        """Has what is aside make way in a storm."""
+        if self._is_stormy:
+            for job in self._aside.values():
+                if job.prompt and not job.is_paused:
+                    self._pause(job)
+
+    def _let_one_on(self) -> None:
+        """Lets the paused item go on that has had least, unless another one is at it."""
+        if self._aside and all(job.is_paused for job in self._aside.values()):
+            job = min(self._aside.values(), key=lambda each: each.cpu_s)
+            if job.worker is not None:
+                job.is_paused = False
+                self._nursery.resume(job.worker)
+
+    def _pause(self, job: Job) -> None:
+        if job.worker is not None:
+            job.is_paused = True
+            self._nursery.pause(job.worker)
 
     async def _serve(self, job: Job) -> None:
         """Gives the job its verdict."""
@@ -234,7 +268,7 @@ class WorkerPool:
                 if await self._attempt(job, job.worker, deaths):
                     return
         finally:
-            job.worker = None
+            job.worker, job.is_paused = None, False
             self.running_count -= 1
 
     async def _attempt(self, job: Job, worker: WorkerProcess, deaths: Deaths) -> bool:
@@ -244,7 +278,7 @@ class WorkerPool:
             reply = await self._ask(worker, job)
             verdict = from_reply(reply)
         except TimeoutError:
-            stopped = worker.is_stopped
+            stopped = worker.is_stopped and not job.is_paused
             self._nursery.kill(worker)
             if stopped:
                 return self._take_in(WorkerDied.by_stop(), job, deaths)
@@ -265,10 +299,10 @@ class WorkerPool:
     def _out_of_time(self, job: Job) -> Verdict:
         """What is said of an item that took too long: that, or that the machine was too busy."""
         detail = f"no verdict within {job.timeout_s:g} s"
+        self._hang_times_s.append(time.monotonic())
         if job.is_starved:
             detail += f": the machine was busy and gave it {job.cpu_s:.2f} s of a processor"
             return failed(Outcome.TIMED_OUT, detail, cause=Cause.MACHINERY)
-        self._hang_times_s.append(time.monotonic())
         job.kill_count += 1
         return failed(Outcome.TIMED_OUT, detail, cause=Cause.ITEM)
 
@@ -296,7 +330,7 @@ class WorkerPool:
 
     def _give_back(self, worker: WorkerProcess, *, spent: bool = False) -> None:
         """Keeps the worker for the next item, unless it has done its share or there are enough."""
-        spent = spent or worker.low_priority or worker.served_count >= self._max_items
+        spent = spent or worker.served_count >= self._max_items
         # A job that is cancelled just as its reply comes has had the worker killed.
         if worker.writer.is_closing():
             self._nursery.kill(worker)

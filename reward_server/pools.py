@@ -60,12 +60,14 @@ class Pools:
                 raise end
 
     def submit(
-        self, name: str, question: Question, *, timeout_s: float, hurried: bool
+        self, name: str, question: Question, *, timeout_s: float, hurried: bool, prompt: bool
     ) -> Job | ProgramJob:
         """Queues a question to the verifier of that name; `done` gets its verdict."""
         if self._programs is not None and name in self._programs.verifiers:
             return self._programs.submit(name, question)
-        return self._workers.submit(name, question, timeout_s=timeout_s, hurried=hurried)
+        return self._workers.submit(
+            name, question, timeout_s=timeout_s, hurried=hurried, prompt=prompt
+        )
 
     def cancel(self, job: Job | ProgramJob) -> None:
         """Gives an item up; what runs for it is killed."""

@@ -71,8 +71,6 @@ class WorkerProcess:
     writer: asyncio.StreamWriter
     exited: asyncio.Future[int]
     served_count: int = 0
-    low_priority: bool = False
-    """True once it only gets what other processes leave; there is no way back."""
 
     @property
     def cpu_s(self) -> float:
@@ -183,17 +181,21 @@ class Nursery:
     def kill(self, worker: WorkerProcess) -> None:
         """Ends a worker at once, in the middle of whatever it does."""
         worker.writer.close()
-        if self._control is not None:
-            # A zygote that is gone has taken its workers along.
-            with contextlib.suppress(OSError):
-                self._control.send(COMMAND.pack(b"k", worker.pid))
+        self._command(b"k", worker)
 
-    def lower_priority(self, worker: WorkerProcess) -> None:
-        """Leaves a worker what other processes do not want, for the rest of its life."""
-        worker.low_priority = True
+    def pause(self, worker: WorkerProcess) -> None:
+        """Stops a worker until `resume`."""
+        self._command(b"s", worker)
+
+    def resume(self, worker: WorkerProcess) -> None:
+        """Has a worker go on that was paused."""
+        self._command(b"c", worker)
+
+    def _command(self, command: bytes, worker: WorkerProcess) -> None:
+        # A zygote that is gone has taken its workers along.
         if self._control is not None:
             with contextlib.suppress(OSError):
-                self._control.send(COMMAND.pack(b"n", worker.pid))
+                self._control.send(COMMAND.pack(command, worker.pid))
 
     async def close(self) -> None:
         """Ends every worker and the zygote, and waits until they are reaped."""

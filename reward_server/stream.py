@@ -84,7 +84,7 @@ class StreamSession:
     def _begin(self, item: Item, deadline_s: float) -> None:
         route = self._judge.route_of(item)
         if route is None:
-            begun = self._judge.begin(item)
+            begun = self._judge.begin(item, prompt=True)
         else:
             [begun] = self._judge.forward(route, [item], deadline_s - time.monotonic())
         if isinstance(begun, Result):

@@ -6,9 +6,9 @@ signal a process id that has passed to somebody else. What children do is the en
 `sandbox/entry.py`; before they do it they put on the jacket.
 
 On the control socket the server sends `(command, number)`: b"f" with a descriptor forks a child
-that answers on it, the number being `PRIVATE`, `TEST` or 0; b"k" kills the child of that pid, b"n"
-lowers its priority. Back come `(event, pid, number)`: b"r" ready; b"f" forked, with the number of
-its folder or 0, or not forked, with a pid of 0; b"x" ended, with its status.
+that answers on it, the number being `PRIVATE`, `TEST` or 0; b"k" kills the child of that pid, b"s"
+stops it and b"c" has it go on. Back come `(event, pid, number)`: b"r" ready; b"f" forked, with the
+number of its folder or 0, or not forked, with a pid of 0; b"x" ended, with its status.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PRIVATE, TEST = 1, 2
 """What is asked of a child: a private folder; to try its jacket out instead of the entry's work."""
 _PRIORITY = 5
 """Below the server's, so that it answers in time however hard its children work."""
-_LOW_PRIORITY = 19
+_SIGNALS = {b"k": signal.SIGKILL, b"s": signal.SIGSTOP, b"c": signal.SIGCONT}
 _OUT_OF_MEMORY_SCORE = 500
 """Has the kernel, when memory is short, end a child that took much of it, not the server."""
 
@@ -90,10 +90,7 @@ class Zygote:
         if command == b"f":
             self._fork(fds[0], number)
         elif number in self._children:
-            if command == b"n":
-                os.setpriority(os.PRIO_PROCESS, number, _LOW_PRIORITY)
-            else:
-                os.kill(number, signal.SIGKILL)
+            os.kill(number, _SIGNALS[command])
         return True
 
     def _fork(self, fd: int, asked: int) -> None:
