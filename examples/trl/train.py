@@ -1,5 +1,6 @@
 """Trains the bundled tiny model to add, with TRL and our verifier, on a CPU.
 
+make setup-bench
 trimtab serve reward &
 python examples/trl/train.py 20
 """

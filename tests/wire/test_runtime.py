@@ -392,7 +392,7 @@ def test_a_config_that_does_not_hold_is_said(arguments: list[str], words: str) -
         ("- 1", "must hold `key: value` lines"),
         ("workers: many", "workers: "),
         ("verifiers: {math: {type: mth}}", "verifiers.math"),
-        ("verifiers: {math: {type: math, bx: 1}}", "verifiers.math.math.bx: unknown key"),
+        ("verifiers: {math: {type: math, bx: 1}}", "verifiers.math.bx: unknown key"),
         ("serve: {reward: {wrkers: 1}}", "wrkers: unknown key"),
         ("tls: {cert_file: c.pem}", "tls.key_file: is required"),
         ("tls: {cert_file: c.pem, key_file: k.pem}", "tls.key_file: cannot read k.pem"),

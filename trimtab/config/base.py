@@ -29,6 +29,20 @@ M = TypeVar("M", bound=BaseModel)
 _NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that comes twice: YAML's own way, the later one wins, hides mistakes."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    problem = f"key {key.value!r} comes twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
@@ -51,7 +65,7 @@ def parse_yaml(text: str, *, source: str) -> dict[str, Any]:
         ConfigError: it is not YAML, or holds no mapping.
     """
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except _NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
@@ -90,7 +104,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
                 )
             node = child
         try:
-            node[last] = yaml.safe_load(text)
+            node[last] = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
         except _NOT_YAML as error:
             raise ConfigError(f"{text!r} is not YAML", field=path, source="command line") from error
     return result
@@ -120,7 +134,7 @@ def _first_problem(error: ValidationError, source: str) -> ConfigError:
     # Unknown keys first: a misspelt key often makes the right one missing as well.
     problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
-    field = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    field = ".".join(_parts(first["loc"]))
     if first["type"] == "extra_forbidden":
         message = "unknown key"
     elif first["type"] == "missing":
@@ -133,6 +147,14 @@ def _first_problem(error: ValidationError, source: str) -> ConfigError:
     if len(problems) > 1:
         message += f" [and {len(problems) - 1} more]"
     return ConfigError(message, field=field, source=source)
+
+
+def _parts(location: tuple[int | str, ...]) -> list[str]:
+    """The keys of a location, without what pydantic adds: a verifier's type behind its name."""
+    parts = [str(part) for part in location if part != "[key]"]
+    if "verifiers" in parts[:-2]:
+        del parts[parts.index("verifiers") + 2]
+    return parts
 
 
 def dump_yaml(config: BaseModel) -> str:

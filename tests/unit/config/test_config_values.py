@@ -147,6 +147,12 @@ def test_an_unknown_key_comes_before_what_follows_from_it() -> None:
     assert str(error).endswith("[and 2 more]")
 
 
+def test_a_verifiers_field_is_named_without_its_type() -> None:
+    values = {"verifiers": {"strict": {"type": "math", "box": "always"}}}
+    with pytest.raises(ConfigError, match=r"^file: verifiers\.strict\.box: "):
+        validate(RewardServerConfig, values, source="file")
+
+
 def test_a_missing_field_is_required() -> None:
     with pytest.raises(ConfigError, match=r"^file: tls\.key_file: is required$"):
         validate(RewardServerConfig, {"tls": {"cert_file": "c.pem"}}, source="file")
@@ -161,6 +167,7 @@ def test_a_missing_field_is_required() -> None:
         ("a: " + "9" * 5000, "not YAML: "),
         ("[" * 5000, "not YAML: "),
         ("a: \0", "not YAML: "),
+        ("a: {b: 1,\n b: 2}", "not YAML: line 2: key 'b' comes twice"),
         ("- 1", "must hold `key: value` lines, not a list"),
         ("word", "must hold `key: value` lines, not a str"),
     ],
