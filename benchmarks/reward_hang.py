@@ -1,8 +1,8 @@
 """Latency of the other items when one in twenty hangs, beside Math-Verify in two processes.
 
-Items arrive over one ScoreStream, each in a message of its own, at half the pace that the server
-keeps up with; half of them are integers, half take a worker. The rival gets the items through a
-queue, at half of its own pace; what hangs it leaves to its own time limits.
+Items arrive over one ScoreStream, each in a message of its own, at half and at a tenth of the pace
+that the server keeps up with; half of them are integers, half take a worker. The rival gets the
+items through a queue, at half of its own pace; what hangs it leaves to its own time limits.
 
     python benchmarks/reward_hang.py
 """
@@ -30,6 +30,7 @@ WORKERS = 2
 HANG_SHARE = 0.05
 CAPACITY_ITEMS = 2000
 OPEN_ITEMS = 64
+PACES = {"half_of_capacity": 0.5, "tenth_of_capacity": 0.1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +214,21 @@ def described(values_ms: list[float]) -> dict[str, float]:
     }
 
 
-def measure_ours(seconds: float) -> dict[str, Any]:
-    """Latencies without and with items that hang, of one fresh server."""
+def measure_ours(seconds: float, share: float) -> dict[str, Any]:
+    """Latencies without and with items that hang, of one fresh server, at a share of its pace."""
     with serving(f"workers={WORKERS}", "item_deadline_s=1") as server:
         plain = cases(CAPACITY_ITEMS, hang_share=0, first=0)
-        pace = asyncio.run(our_pace(server.target, plain)) / 2
+        pace = asyncio.run(our_pace(server.target, plain)) * share
         found: dict[str, Any] = {"arrivals_per_s": round(pace, 1)}
-        for number, (name, share) in enumerate((("undisturbed", 0.0), ("hanging", HANG_SHARE))):
-            made = cases(int(seconds * pace), hang_share=share, first=1_000_000 * (number + 1))
-            found[name] = described(asyncio.run(ours(server.target, made, pace)))
-    found["p99_added_ms"] = round(found["hanging"]["p99_ms"] - found["undisturbed"]["p99_ms"], 1)
+        for name, hang_share in (("undisturbed", 0.0), ("hanging", HANG_SHARE)):
+            made = cases(int(seconds * pace), hang_share=hang_share, first=_first(hang_share))
+            latencies_ms = asyncio.run(ours(server.target, made, pace))
+            found[name] = described(latencies_ms)
+            if hang_share:
+                found["hanging_late"] = described(latencies_ms[len(latencies_ms) // 2 :])
+    for name in ("hanging", "hanging_late"):
+        added_ms = found[name]["p99_ms"] - found["undisturbed"]["p99_ms"]
+        found[f"p99_added_ms_{name}"] = round(added_ms, 1)
     return found
 
 
@@ -230,10 +236,15 @@ def measure_rival(seconds: float) -> dict[str, Any]:
     """The same of Math-Verify."""
     pace = asyncio.run(rival_pace(cases(300, hang_share=0, first=0))) / 2
     found: dict[str, Any] = {"arrivals_per_s": round(pace, 1)}
-    for number, (name, share) in enumerate((("undisturbed", 0.0), ("hanging", HANG_SHARE))):
-        made = cases(int(seconds * pace), hang_share=share, first=1_000_000 * (number + 1))
+    for name, share in (("undisturbed", 0.0), ("hanging", HANG_SHARE)):
+        made = cases(int(seconds * pace), hang_share=share, first=_first(share))
         found[name] = described(asyncio.run(rival(made, pace)))
     return found
+
+
+def _first(hang_share: float) -> int:
+    """Where a series begins, so that no two share an item."""
+    return 2_000_000 if hang_share else 1_000_000
 
 
 def main() -> None:
@@ -242,21 +253,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="fresh servers")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each series")
     options = parser.parse_args()
-    runs = []
-    for _ in range(options.runs):
-        runs.append(measure_ours(options.seconds))
-        print("ours", runs[-1], flush=True)
-    theirs = measure_rival(options.seconds)
-    print("math_verify", theirs)
-    results = {
-        "what": "latency of the items that do not hang",
+    results: dict[str, Any] = {
+        "what": "latency of the items that do not hang; late: the second half of a series",
         "hang_share": HANG_SHARE,
         "workers": WORKERS,
-        "p99_added_ms": median(run["p99_added_ms"] for run in runs),
-        "ours": runs,
-        "math_verify": theirs,
     }
-    print(f"p99 added: {results['p99_added_ms']} ms")
+    for name, share in PACES.items():
+        runs = [measure_ours(options.seconds, share) for _ in range(options.runs)]
+        for key in ("p99_added_ms_hanging", "p99_added_ms_hanging_late"):
+            results[f"{name}_{key}"] = median(run[key] for run in runs)
+        results[name] = runs
+        print(name, json.dumps(runs, indent=1), flush=True)
+    results["math_verify"] = measure_rival(options.seconds)
+    print("math_verify", results["math_verify"])
     write("reward_hang", results)
 
 
