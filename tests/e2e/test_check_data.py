@@ -73,7 +73,7 @@ def test_all_problems_are_named_by_row(server: Service, tmp_path: Path, batch: s
 
 
 def test_references_are_read_to_their_end(server: Service, tmp_path: Path) -> None:
-    references = [r"\sqrt{2}+x", r"7 \mid k", "[1, 2)", r"\frac{1}{1+\sqrt{5}}", r"x \perp y"]
+    references = [r"\sqrt{2}+x", r"x + \times 3", "[1, 2)", r"\frac{1}{1+\sqrt{5}}", "5 +* 3"]
     lines = [json.dumps({"prompt": "q", "answer": reference}) for reference in references]
     ended = check(server, write(tmp_path / "train.jsonl", lines), "--json")
     problems = json.loads(ended.stdout)["problems"]
