@@ -12,7 +12,7 @@ from statistics import median
 
 from reward_common import alternating, medians, serving, write
 
-RUNS = 7
+RUNS = 5
 
 
 def ours() -> float:
