@@ -313,10 +313,11 @@ def test_an_end_that_a_stopped_zygote_does_not_tell_costs_no_verdict() -> None:
     with running_reward_server(f"verifiers={json.dumps(settings)}") as server:
         zygotes = children(server.process.pid)
         before = server.worker_pids()
-        program = fenced("import time\ntime.sleep(0.5)\nprint(4)")
-        request = reward_pb2.ScoreRequest(items=[item("1", program, prints("", "4"))])
+        busy = "import time\nend = time.time() + 0.5\nwhile time.time() < end: pass\nprint(4)"
+        request = reward_pb2.ScoreRequest(items=[item("1", fenced(busy), prints("", "4"))])
         call = server.stub.Score.future(request, timeout=TIMEOUT_S)
-        eventually(lambda: len(server.worker_pids() - before) > 0)
+        # So much processor time tells that the program runs: its process was born with less.
+        eventually(lambda: any(cpu_ticks(pid) > 5 for pid in server.worker_pids() - before))
         ours = server.worker_pids() - before
         for pid in zygotes:
             os.kill(pid, signal.SIGSTOP)
